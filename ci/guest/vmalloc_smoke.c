@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What "test_vmalloc.sh smoke" does, without a shell: load the test module with
+ * the script's smoke parameters (it refuses to stay loaded when it is done) and
+ * turn the summary that it prints to the kernel's log into TAP.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define MODULE	"/modules/test_vmalloc.ko"
+#define PARAMS	"single_cpu_test=1 test_loop_count=10000 test_repeat_count=10"
+
+int main(void)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	int module = open(MODULE, O_RDONLY);
+	int rows = 0, bad = 0;
+	char record[8192];
+	ssize_t n;
+
+	if (module < 0) {
+		printf("no %s: %s\n", MODULE, strerror(errno));
+		return 4;
+	}
+	if (log < 0 || lseek(log, 0, SEEK_END) < 0) {
+		perror("/dev/kmsg");
+		return 1;
+	}
+	printf("TAP version 13\n");
+	if (!syscall(SYS_finit_module, module, PARAMS, 0) || errno != EAGAIN) {
+		perror("loading " MODULE);
+		return 1;
+	}
+	while ((n = read(log, record, sizeof(record) - 1)) > 0 || errno == EPIPE) {
+		char name[64], *text;
+		int passed, failed;
+
+		if (n <= 0)
+			continue;
+		record[n] = '\0';
+		text = strstr(record, "Summary: ");
+		if (!text || sscanf(text, "Summary: %63s passed: %d failed: %d",
+				    name, &passed, &failed) != 3)
+			continue;
+		if (failed || !passed)
+			bad++;
+		printf("%s %d %s # %d passed, %d failed\n",
+		       failed || !passed ? "not ok" : "ok", ++rows, name, passed, failed);
+	}
+	printf("1..%d\n", rows);
+	return bad || !rows;
+}

@@ -1,0 +1,131 @@
+"""Comparing kernels, and holding results against the lists of known trouble."""
+import pathlib
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+from steps import report, tables
+from steps.verdict import Row
+
+
+def run(*rows):
+    rows = [Row(*r) for r in rows]
+    kinds = sorted({{"fail": "test", "timeout": "timeout"}[r.status] for r in rows
+                    if r.status in ("fail", "timeout")})
+    return {"rows": rows, "kinds": kinds, "notes": {k: "x" for k in kinds}, "splats": []}
+
+
+def known(text):
+    return [tables.Known("known:1", text)]
+
+
+class Change(unittest.TestCase):
+    def test_words(self):
+        for base, patched, word in (
+                ("fail", "pass", "fixed"), ("timeout", "pass", "fixed"), ("pass", "fail", "broken"),
+                ("pass", "timeout", "broken"), ("pass", "skip", "lost"), ("pass", "pass", "same"),
+                ("fail", "fail", "same"), ("skip", "pass", "same")):
+            self.assertEqual(report.change(Row("a", base), Row("a", patched)), word)
+        self.assertEqual(report.change(None, Row("a", "pass")), "new")
+        self.assertEqual(report.change(Row("a", "pass"), None), "gone")
+
+
+class Known(unittest.TestCase):
+    def hold(self, runs, lines, topics=(), patches=(), complete=True):
+        return report.hold_against("x86_64", runs, lines, topics, patches, complete)
+
+    def test_unknown_failure_counts(self):
+        runs = {"patched": run(("a", "fail"))}
+        self.assertEqual(self.hold(runs, []), [])
+        self.assertEqual(report.kinds(runs["patched"]), ["test"])
+
+    def test_known_failure_does_not(self):
+        runs = {"base": run(("c/x", "fail")), "patched": run(("c/x", "fail"))}
+        self.assertEqual(self.hold(runs, known("x86_64 c/* until=cow -- why")), [])
+        self.assertEqual(report.kinds(runs["patched"]), [])
+        self.assertEqual(report.kinds(runs["base"]), [])
+
+    def test_only_on_its_arch(self):
+        runs = {"patched": run(("c/x", "fail"))}
+        self.hold(runs, known("arm64 c/* until=cow -- why"))
+        self.assertEqual(report.kinds(runs["patched"]), ["test"])
+
+    def test_known_failure_that_passes_is_an_error(self):
+        runs = {"patched": run(("c/x", "pass"), ("c/y", "fail"))}
+        self.assertIn("c/x passes", self.hold(runs, known("* c/* until=cow -- why"))[0])
+
+    def test_line_that_matches_nothing_is_an_error(self):
+        runs = {"patched": run(("a", "pass"))}
+        lines = known("x86_64 c/* until=cow -- why")
+        self.assertIn("no row matches", self.hold(runs, lines)[0])
+        self.assertEqual(self.hold(runs, lines, complete=False), [])
+
+    def test_line_whose_patch_is_there_is_an_error(self):
+        runs = {"patched": run(("c/x", "fail"))}
+        for topics, patches in ((["cow"], []), ([], ["cow"]), ([], ["cow.patch"])):
+            self.assertIn("drop the line", self.hold(
+                runs, known("x86_64 c/* until=cow -- why"), topics, patches)[0])
+            self.assertEqual(report.kinds(runs["patched"]), ["test"])
+
+    def test_fixed_needs_no_line(self):
+        runs = {"base": run(("a", "fail")), "patched": run(("a", "pass"))}
+        self.assertEqual(self.hold(runs, []), [])
+        self.assertEqual(report.kinds(runs["base"]), [])
+
+    def test_broken_is_an_error(self):
+        runs = {"base": run(("a", "pass")), "patched": run(("a", "fail"))}
+        self.hold(runs, [])
+        self.assertEqual(report.kinds(runs["patched"]), ["test"])
+
+    def test_splat_is_never_known_by_a_row(self):
+        runs = {"patched": run(("a", "fail"))}
+        runs["patched"]["kinds"].insert(0, "splat")
+        self.hold(runs, known("x86_64 a until=cow -- why"))
+        self.assertEqual(report.kinds(runs["patched"]), ["splat"])
+
+    def test_form(self):
+        with self.assertRaises(Exception):
+            known("x86_64 a until=cow no reason")
+        with self.assertRaises(Exception):
+            tables.Allowed("splats:1", "x86_64 until=cow WARNING -- why")
+
+
+class Output(unittest.TestCase):
+    def setUp(self):
+        self.runs = {"base": run(("a", "fail", "exit=1"), ("p/x", "pass"), ("p/y", "skip", "no <swap>")),
+                     "patched": run(("a", "pass"), ("p/x", "fail", "lost & found"),
+                                    ("p/y", "skip", "no <swap>"))}
+        report.hold_against("x86_64", self.runs, [], [], [], True)
+
+    def test_table(self):
+        text = report.table(self.runs)
+        lines = {line.split()[0]: line.split() for line in text.splitlines() if line.split()}
+        self.assertEqual(lines["a"][1:], ["FAIL", "pass", "fixed"])
+        self.assertEqual(lines["x"][1:], ["pass", "FAIL", "broken"])
+        self.assertNotIn("y", lines)
+        self.assertIn("p/y: skip: no <swap>", text)
+        self.assertIn("p/x: FAIL: lost & found [patched]", text)
+        self.assertIn("\n  y ", report.table(self.runs, every_row=True))
+
+    def test_junit(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "junit.xml"
+            report.junit("x86_64", self.runs, path)
+            suites = xml.etree.ElementTree.parse(path).getroot()
+        base, patched = suites
+        self.assertEqual((base.get("failures"), patched.get("failures")), ("0", "1"))
+        self.assertEqual(patched.find(".//failure").get("message"), "lost & found")
+        self.assertEqual(patched.find(".//skipped").get("message"), "no <swap>")
+
+    def test_ktap_round_trip(self):
+        from steps import verdict
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "results.ktap"
+            report.ktap(self.runs["patched"], path)
+            again = verdict.results(path.read_text())
+        self.assertEqual([(r.name, r.status) for r in again["rows"]],
+                         [(r.name, r.status) for r in self.runs["patched"]["rows"]])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,183 @@
+"""Configuration, plan, data files and the command line."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from steps import boot, config, host, image, tables
+
+RUN = host.CI / "run"
+
+
+class Config(unittest.TestCase):
+    def fragment(self, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name) / "x.config"
+        path.write_text(text)
+        return path
+
+    def test_lost_lines(self):
+        want = config.wanted([self.fragment(
+            "# talk\nCONFIG_A=y\nCONFIG_B=m\nCONFIG_N=3\n# CONFIG_C is not set\n"
+            "# CONFIG_D is not set\n")])
+        self.assertEqual(config.lost(want, "CONFIG_A=y\nCONFIG_B=m\nCONFIG_N=3\n"
+                                           "# CONFIG_C is not set\n"), [])
+        self.assertEqual(config.lost(want, "CONFIG_A=m\nCONFIG_N=3\nCONFIG_D=y\n"),
+                         ["CONFIG_A=y", "CONFIG_B=m", "# CONFIG_D is not set"])
+
+    def test_later_fragment_wins(self):
+        want = config.wanted([self.fragment("CONFIG_A=y\n"),
+                              self.fragment("# CONFIG_A is not set\n")])
+        self.assertEqual(list(want.values()), ["# CONFIG_A is not set"])
+
+    def test_typing_error_is_refused(self):
+        with self.assertRaises(host.Failure):
+            config.wanted([self.fragment("CONFG_A=y\n")])
+
+    def test_only(self):
+        arch = tables.arch("x86_64")
+        for have, lack in (("gup_test", "gup_benchmark"), ("gup_benchmark", "gup_test")):
+            names = [p.stem for p in config.fragments(arch, [], f"mm/{have}.c".__eq__)]
+            self.assertIn(have, names)
+            self.assertNotIn(lack, names)
+
+
+class Plan(unittest.TestCase):
+    ROWS = [(1, "hugetlb 4M".split()),
+            (2, "test a 5 root ./old -x | ./new -y".split()),
+            (3, "test b 5 nobody ./rows {rows}".split()),
+            (4, "test c 5 root ./nowhere".split())]
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        for name in ("own/new", "tip/new", "tip/rows", "guest/init"):
+            (self.folder / name).parent.mkdir(exist_ok=True)
+            (self.folder / name).write_text("")
+
+    def plan(self, *patterns):
+        return image.plan(self.ROWS, patterns, self.folder / "own", self.folder / "tip",
+                          self.folder / "guest")
+
+    def test_all(self):
+        lines, files, absent = self.plan()
+        self.assertEqual(lines, ["hugetlb 4M", "test a 5 root /vm ./new -y",
+                                 "test b 5 nobody /tip ./rows"])
+        self.assertEqual(set(files), {"/vm/new", "/tip/rows"})
+        self.assertEqual(set(absent), {"c"})
+
+    def test_choice(self):
+        self.assertEqual(self.plan("b/x.*", "b/y")[0][1:], ["test b 5 nobody /tip ./rows x.* y"])
+        self.assertEqual(self.plan("nothing")[0], ["hugetlb 4M"])
+
+
+class Tables(unittest.TestCase):
+    def test_ours_are_well_formed(self):
+        self.assertTrue(tables.tests())
+        tables.known()
+        tables.allowed_splats()
+        for name in tables.arches():
+            tables.arch(name)
+
+    def test_every_program_of_run_vmtests_is_in_the_plan(self):
+        """Of each tree that was built here: nothing it runs is left out."""
+        found = sorted((host.cache() / "kernels").glob("*/selftests/vm/run_vmtests"))
+        if not found:
+            self.skipTest("no kernel was built yet, so there is no run_vmtests to read")
+        ours = {a[0].removeprefix("./") for _, w in tables.tests() if w[0] == "test"
+                for a in tables.alternatives(w[4:])}
+        instead = {"test_vmalloc.sh": "/guest/vmalloc_smoke", "test_hmm.sh": "hmm-tests"}
+        for script in found:
+            for program in re.findall(r"^\s*(?:sudo -u nobody )?(?:run_test )?\./([\w.-]+)",
+                                      script.read_text(), re.M):
+                self.assertIn(instead.get(program, program), ours, script)
+
+    def test_bad_tests(self):
+        for text in ("test a root ./x", "test a 5 toor ./x", "test a 5 root ./x\ntest a 5 root ./y"):
+            with tempfile.NamedTemporaryFile("w", suffix="tests") as file:
+                file.write(text + "\n")
+                file.flush()
+                with self.assertRaises(host.Failure, msg=text):
+                    tables.tests(pathlib.Path(file.name))
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, self.home)
+
+    def run_it(self, *args, **env):
+        done = subprocess.run([sys.executable, RUN, *args], stdin=subprocess.DEVNULL, text=True,
+                              capture_output=True, timeout=120, check=False,
+                              env={**os.environ, "HOME": self.home,
+                                   "XDG_CACHE_HOME": self.home + "/cache", **env})
+        return done.returncode, done.stdout + done.stderr
+
+    def test_unknown_arch(self):
+        code, text = self.run_it("-a", "vax")
+        self.assertEqual(code, 5)
+        self.assertIn("no arch 'vax'; there are: ", text)
+
+    def test_no_queue(self):
+        code, text = self.run_it("-q", self.home)
+        self.assertEqual(code, 5)
+        self.assertIn("-q names a folder with series and patches/", text)
+
+    def test_wrong_tree(self):
+        os.makedirs(self.home + "/tree")
+        code, text = self.run_it("--tree", self.home + "/tree", "--out", self.home + "/out")
+        self.assertIn(code, (1, 5))
+        self.assertNotIn("Traceback", text)
+        self.assertIn(self.home + "/tree", text)
+
+    def test_missing_compiler_prints_the_line(self):
+        tools = self.home + "/bin"
+        os.mkdir(tools)
+        for name in ("python3", "apt-get", "sh"):
+            if shutil.which(name):
+                os.symlink(shutil.which(name), f"{tools}/{name}")
+        code, text = self.run_it("--no-install", PATH=tools)
+        self.assertEqual(code, 5)
+        self.assertRegex(text, r"apt-get install -y --no-install-recommends .*\bgcc\b")
+
+    def test_full_disk(self):
+        code, text = self.run_it("--out", "/dev/full/x")
+        self.assertEqual(code, 5)
+        self.assertNotIn("Traceback", text)
+
+    def test_interrupt(self):
+        process = subprocess.Popen([sys.executable, RUN, "--out", self.home + "/out"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   start_new_session=True,
+                                   env={**os.environ, "HOME": self.home,
+                                        "XDG_CACHE_HOME": self.home + "/cache"})
+        process.stdout.readline()
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        text = process.communicate(timeout=60)[0]
+        self.assertEqual(process.returncode, 5, text)
+        self.assertNotIn("Traceback", text)
+
+
+class Qemu(unittest.TestCase):
+    def test_line(self):
+        arch = tables.arch("x86_64")
+        line = boot.command(arch, "tcg", "/k", "/i", "/s", "/c", "/r", "extra=1")
+        self.assertEqual(line[0], arch["qemu"])
+        self.assertIn("-no-reboot", line)
+        append = line[line.index("-append") + 1]
+        self.assertIn("panic=-1", append)
+        self.assertIn(f"limit_scale={arch['limit-scale']}", append)
+        self.assertIn("extra=1", append)
+        self.assertEqual(boot.scale(arch, "kvm"), 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

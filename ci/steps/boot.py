@@ -1,0 +1,220 @@
+"""Boots a kernel in QEMU, follows its results, and asks it for its stacks
+before it is killed for not answering."""
+import contextlib
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from steps import host
+
+BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
+SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
+STACKS_WAIT = 15    # for an answer to the request for stacks
+
+
+def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=""):
+    """QEMU's command line as a list."""
+    args = [arch["qemu"], "-accel", accel]
+    args += shlex.split(arch["machine"])
+    args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
+    args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+             "-kernel", str(kernel)]
+    line = f"console={arch['console']} panic=-1 limit_scale={scale(arch, accel)} "
+    line += f"{arch.get('append', '')} {append}"
+    if initrd:
+        args += ["-initrd", str(initrd)]
+    args += ["-append", " ".join(line.split()),
+             "-chardev", f"socket,id=console,path={sockets}/console,server=on,"
+                         f"wait=off,logfile={console_log}",
+             "-serial", "chardev:console",
+             "-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
+    args += ["-chardev", f"file,id=ktap,path={ktap_log}"]
+    args += shlex.split(arch["ktap"])
+    return args
+
+
+def scale(arch, accel):
+    """How many times slower than real hardware a guest may be."""
+    return 1 if accel == "kvm" else int(arch["limit-scale"])
+
+
+class Monitor:
+    """A QMP connection, just enough to press a button."""
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(path)
+        self.file = self.sock.makefile("rw")
+        self.file.readline()
+        self.do("qmp_capabilities")
+
+    def do(self, what, **arguments):
+        self.file.write(json.dumps({"execute": what, "arguments": arguments}) + "\n")
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline() or '{"error": "closed"}')
+            if "return" in answer or "error" in answer:
+                return answer
+
+
+def ask_for_stacks(sockets, console_log, log):
+    """Make a guest that does not answer print the stacks of its CPUs.
+
+    First SysRq-l over the console, which an idle or spinning kernel answers;
+    then an NMI to each CPU, which gets through when interrupts are off and
+    makes the kernel panic with a backtrace.
+    """
+    def grown(before):
+        until = time.monotonic() + STACKS_WAIT
+        while time.monotonic() < until:
+            time.sleep(0.5)
+            if os.path.getsize(console_log) > before + 200:
+                time.sleep(2)
+                return True
+        return False
+
+    try:
+        monitor = Monitor(f"{sockets}/qmp")
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(f"{sockets}/console")
+            for key in b"wl":
+                before = os.path.getsize(console_log)
+                monitor.do("chardev-send-break", id="console")
+                time.sleep(0.2)
+                console.sendall(bytes([key]))
+                if not grown(before):
+                    break
+            else:
+                return
+        log("no answer to SysRq, sending an NMI")
+        before = os.path.getsize(console_log)
+        monitor.do("inject-nmi")
+        if not grown(before):
+            log("no answer to the NMI either")
+    except (OSError, ValueError) as error:
+        log(f"could not ask for stacks: {error}")
+
+
+class Progress:
+    """Follows the result channel while it grows."""
+    def __init__(self, path, say):
+        self.path, self.say, self.offset, self.tail = path, say, 0, ""
+        self.started = False
+        self.total = self.done = 0
+
+    def poll(self):
+        """Read what is new; return whether there was anything."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                new = file.read()
+        except FileNotFoundError:
+            return False
+        self.offset += len(new)
+        lines = (self.tail + new.decode(errors="replace")).split("\n")
+        self.tail = lines.pop()
+        for line in lines:
+            plan = re.match(r"1\.\.(\d+)$", line)
+            result = re.match(r"(ok|not ok) \d+ (.*)", line)
+            if plan:
+                self.started, self.total = True, int(plan.group(1))
+            elif result:
+                self.done += 1
+                self.say(f"{self.done}/{self.total} {result.group(1)} {result.group(2)}")
+        return bool(new)
+
+
+def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT):
+    """Boot a guest and wait for its end.
+
+    out: directory that gets qemu.cmd (the exact command line), qemu.log,
+    console.log and ktap.log.  silence: seconds without any line, before
+    scaling, after which the guest is taken for hung.  Return how it ended, for
+    verdict.judge().
+    """
+    console_log, ktap_log = f"{out}/console.log", f"{out}/ktap.log"
+    sockets = tempfile.mkdtemp(prefix="mmquilt-")
+    args = command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append)
+    with open(f"{out}/qemu.cmd", "w") as file:
+        file.write(" ".join(map(shlex.quote, args)) + "\n")
+    say(f"QEMU line: {out}/qemu.cmd")
+    factor = scale(arch, accel)
+    progress = Progress(ktap_log, say)
+    try:
+        with open(f"{out}/qemu.log", "w") as log:
+            guest = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log,
+                                     stderr=log)
+        with kill_on_exit(guest):
+            start = heard = time.monotonic()
+            size = 0
+            while guest.poll() is None:
+                if host.STOP.wait(0.3):
+                    raise KeyboardInterrupt
+                now = time.monotonic()
+                grown = os.path.getsize(console_log) if os.path.exists(console_log) else 0
+                if progress.poll() or grown != size:
+                    heard, size = now, grown
+                late = not progress.started and now - start > BOOT_LIMIT * factor
+                silent = now - heard > silence * factor
+                if late or silent:
+                    say("no result yet" if late else
+                        f"silent for {now - heard:.0f} s" + ", asking for its stacks")
+                    ask_for_stacks(sockets, console_log, say)
+                    return "boot" if not progress.started else "hang"
+            progress.poll()
+            return "exit" if guest.returncode == 0 else "qemu"
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def kill_on_exit(process):
+    """Never leave a guest behind."""
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def pick_accel(arch, kernel, say):
+    """"kvm" if a guest really runs under it, else "tcg".
+
+    A /dev/kvm that can be opened proves nothing: some hosts have one under
+    which every guest hangs.  So boot the kernel, without an init, and see it
+    speak.  The answer is kept for as long as the host is up.
+    """
+    if os.uname().machine != arch["host"] or not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        memo = host.cache() / f"kvm-{arch['name']}-{file.read().strip()}"
+    if memo.exists():
+        return memo.read_text().strip()
+    say("/dev/kvm is there: does a guest run under it?")
+    answer = "tcg"
+    with tempfile.TemporaryDirectory(prefix="mmquilt-") as tmp:
+        args = command(arch, "kvm", kernel, None, tmp, f"{tmp}/log", f"{tmp}/ktap")
+        guest = subprocess.Popen(args, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with kill_on_exit(guest):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                guest.wait(20)
+        with contextlib.suppress(OSError), open(f"{tmp}/log", errors="replace") as file:
+            if "Kernel panic" in file.read():
+                answer = "kvm"
+    say(f"using {answer}")
+    for old in host.cache().glob(f"kvm-{arch['name']}-*"):
+        old.unlink()
+    memo.write_text(answer + "\n")
+    return answer

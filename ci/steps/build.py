@@ -1,0 +1,196 @@
+"""Builds a kernel, its modules and its selftests; keeps what it built.
+
+A kernel's key is its tree, its configuration, the compiler and the instruments
+that are built beside it: the same key is never built twice.
+"""
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from steps import config, host, tables
+from steps.host import CI, Failure, say
+
+# Nothing of a build may depend on when, where or by whom it was done.
+FIXED = {"KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_USER": "mmquilt",
+         "KBUILD_BUILD_HOST": "mmquilt", "LOCALVERSION": "", "LC_ALL": "C",
+         "CCACHE_NOHASHDIR": "1"}
+
+
+def environment():
+    env = {**os.environ, **FIXED}
+    env.setdefault("CCACHE_DIR", str(host.cache() / "ccache"))
+    for name in ("MAKEFLAGS", "KBUILD_OUTPUT", "ARCH", "CROSS_COMPILE"):
+        env.pop(name, None)
+    return env
+
+
+def make_args(arch):
+    cross = arch["cross"]
+    return [arch["make"], f"CROSS_COMPILE={cross}", f"CC=ccache {cross}gcc"]
+
+
+def compiler(arch):
+    try:
+        return subprocess.run([arch["cross"] + "gcc", "--version"], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout.splitlines()[0]
+    except OSError as error:
+        raise Failure("harness", f"no compiler {arch['cross']}gcc: {error}") from error
+
+
+def run(args, log, what):
+    """Run a build command into its log; say now and then that it still works."""
+    with open(log, "a") as file:
+        file.write(f"+ {' '.join(map(str, args))}\n")
+        file.flush()
+        process = subprocess.Popen([str(a) for a in args], stdin=subprocess.DEVNULL,
+                                   stdout=file, stderr=file, env=environment())
+        try:
+            told = time.monotonic()
+            while True:
+                try:
+                    code = process.wait(1)
+                    break
+                except subprocess.TimeoutExpired:
+                    if time.monotonic() - told > 30:
+                        told = time.monotonic()
+                        with open(log, errors="replace") as text:
+                            done = sum(1 for line in text if re.match(r"  [A-Z]+ ", line))
+                        say(f"{what}: {done} steps done")
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    if code:
+        with open(log, errors="replace") as text:
+            first = next((line.strip() for line in text
+                          if re.search(r"\berror:|\*\*\* |undefined reference|No space left", line)),
+                         f"exit status {code}")
+        raise Failure("build", f"{what}: {first}", log)
+
+
+def digest(*parts):
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def instruments(source, commit):
+    """Instrument modules that a commit lacks: a list of lists of files.
+
+    ci/instruments names them; the tip's version is built against the commit.
+    """
+    return [text.split() for _, text in tables.lines(CI / "instruments")
+            if not source.has(commit, text.split()[0])
+            and source.has(source.tip, text.split()[0])]
+
+
+def publish(made, place):
+    """Move a finished directory into the cache; somebody else's is as good."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(made, place)
+    except OSError:
+        if not place.exists():
+            raise
+        shutil.rmtree(made)
+    return place
+
+
+def kernel(source, commit, slot, arch, fragments, jobs, log):
+    """Build a commit's kernel, or find it in the cache.
+
+    Return its directory: kernel, vmlinux, config, *.ko, and selftests/ with
+    what kselftest installed.
+    """
+    names = config.fragments(arch, fragments, lambda path: source.has(commit, path))
+    want = config.wanted(names)
+    extra = instruments(source, commit)
+    blobs = [source.git("rev-parse", f"{source.tip}:{path}") for files in extra for path in files]
+    key = digest(source.tree_id(commit), "\n".join(want.values()), compiler(arch),
+                 arch["make"], arch["target"], *blobs)
+    place = host.cache() / "kernels" / f"{arch['name']}-{key}"
+    if place.exists():
+        say(f"{slot} kernel: as built before ({place.name})")
+        os.utime(place)
+        return place
+    with host.locked(host.cache() / "trees" / f"{slot}.lock"):
+        tree = source.checkout(commit, slot)
+        build = tree / f".build-{'-'.join([arch['name'], *fragments])}"
+        args = make_args(arch)
+        config.make(tree, build, args, want, log)
+        say(f"{slot} kernel: building in {build}")
+        make = ["make", "-C", tree, f"O={build}", f"-j{jobs}", *args]
+        run([*make, arch["target"], "modules"], log, f"{slot} kernel")
+        made = host.cache() / "kernels" / f".{place.name}.{os.getpid()}"
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+        try:
+            for files in extra:
+                folder = build / "instrument"
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                for path in files:
+                    (folder / os.path.basename(path)).write_text(
+                        source.git("show", f"{source.tip}:{path}") + "\n")
+                module = os.path.basename(files[0])[:-2]
+                (folder / "Kbuild").write_text(f"obj-m := {module}.o\n")
+                run([*make, f"M={folder}", "modules"], log, f"{slot} {module} module")
+                shutil.copy(folder / f"{module}.ko", made)
+            with open(build / "modules.order") as order:
+                for path in order.read().split():
+                    shutil.copy(build / path, made)
+            selftests(tree, build, args, made / "selftests", log, slot)
+            run(["gcc", "-O2", "-w", "-o", made / "gen_init_cpio", tree / "usr/gen_init_cpio.c"],
+                log, "gen_init_cpio")
+            shutil.copy(build / arch["kernel"], made / "kernel")
+            shutil.copy(build / "vmlinux", made / "vmlinux")
+            shutil.copy(build / ".config", made / "config")
+            return publish(made, place)
+        except OSError as error:
+            raise Failure("build", f"{slot}: {error}", log) from error
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+
+def selftests(tree, build, args, into, log, slot):
+    """Build tools/testing/selftests/vm of a tree, statically, and install it."""
+    make = ["make", *args]
+    run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
+         "headers_install"], log, f"{slot} headers")
+    run([*make, "-C", tree / "tools/testing/selftests", "TARGETS=vm", "LDFLAGS=-static",
+         "KSFT_KHDR_INSTALL_DONE=1", f"O={build}/kselftest", f"INSTALL_PATH={into}",
+         "install"], log, f"{slot} selftests")
+    for program in (into / "vm").iterdir():
+        with open(program, "rb") as file:
+            if file.read(4) == b"\x7fELF":
+                run([args[1].split("=")[1] + "strip", program], log, "strip")
+
+
+def guest(arch, log):
+    """Build the guest's own programs of ci/guest."""
+    sources = sorted((CI / "guest").glob("*.c"))
+    key = digest(compiler(arch), *(s.read_text() for s in sources))
+    place = host.cache() / "guest" / f"{arch['name']}-{key}"
+    if place.exists():
+        return place
+    made = host.cache() / "guest" / f".{place.name}.{os.getpid()}"
+    made.mkdir(parents=True, exist_ok=True)
+    try:
+        for source in sources:
+            run([arch["cross"] + "gcc", "-static", "-s", "-O2", "-Wall", "-Wextra",
+                 "-o", made / source.stem, source], log, f"guest {source.name}")
+        return publish(made, place)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def prune(keep=24):
+    """Forget kernels that were not used for longest."""
+    folder = host.cache() / "kernels"
+    if not folder.is_dir():
+        return
+    kernels = sorted((p for p in folder.iterdir() if not p.name.startswith(".")),
+                     key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in kernels[keep:]:
+        shutil.rmtree(old, ignore_errors=True)

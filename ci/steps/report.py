@@ -1,0 +1,189 @@
+"""Compares kernels, holds the result against the lists of known trouble, and
+writes the table for people, JUnit and KTAP for machines."""
+import collections
+import pathlib
+import re
+import xml.sax.saxutils as sax
+
+from steps import tables
+
+PASS, FAIL, SKIP = "pass", "FAIL", "skip"
+WORD = {"pass": PASS, "fail": FAIL, "timeout": "TIME", "skip": SKIP}
+
+
+def change(base, patched):
+    """One word for what became of a row; base and patched are Rows or None."""
+    if base is None or patched is None:
+        return "new" if base is None else "gone"
+    bad = ("fail", "timeout")
+    if base.status in bad and patched.status == "pass":
+        return "fixed"
+    if base.status == "pass" and patched.status in bad:
+        return "broken"
+    if base.status == "pass" and patched.status == "skip":
+        return "lost"
+    return "same"
+
+
+def hold_against(arch, runs, known, topics, patches, complete):
+    """Mark known failures in the runs' rows; return complaints, one line each.
+
+    runs: {"base": judged, "patched": judged}, one of them may be missing.  A
+    failure is known by a line of ci/known.  A failure of the base that the
+    patched kernel does not have needs no line.  A known failure that passes, a
+    line whose patch is in the series, and (when the run was complete) a line
+    that no row matched are complaints.
+    """
+    complaints = []
+    last = runs.get("patched") or runs["base"]
+    now = {row.name: row for row in last["rows"]}
+    for line in known:
+        if tables.ended(line.until, topics, patches):
+            complaints.append(f"{line.where}: {line.until} is in the series: drop the line")
+            continue
+        covered = [row for row in last["rows"] if line.covers(arch, row.name)]
+        for row in covered:
+            if row.status == "pass":
+                complaints.append(f"{line.where}: {row.name} passes: drop or narrow the line")
+        if complete and not covered and line.arch == arch:
+            complaints.append(f"{line.where}: no row matches {line.rows}")
+    for kernel, run in runs.items():
+        for row in run["rows"]:
+            row.known = None
+            if row.status not in ("fail", "timeout"):
+                continue
+            for line in known:
+                if line.covers(arch, row.name) and \
+                        not tables.ended(line.until, topics, patches):
+                    row.known = line
+            after = now.get(row.name)
+            if kernel == "base" and "patched" in runs and after and after.status == "pass":
+                row.known = "fixed"
+    return complaints
+
+
+def unexpected(run):
+    """The rows of a run that fail and are not known to."""
+    return [row for row in run["rows"] if row.status in ("fail", "timeout") and not row.known]
+
+
+def kinds(run):
+    """A run's kinds of failure once what is known has been taken off."""
+    left = unexpected(run)
+    out = [k for k in run["kinds"] if k not in ("test", "timeout")]
+    out += ["timeout"] if any(r.status == "timeout" for r in left) else []
+    out += ["test"] if any(r.status == "fail" for r in left) else []
+    return out
+
+
+def _cell(row):
+    if row is None:
+        return "-"
+    return WORD[row.status] + ("*" if getattr(row, "known", None) not in (None, "fixed") else "")
+
+
+def _group_cell(rows):
+    if not rows:
+        return "-"
+    if len(rows) == 1:
+        return _cell(rows[0])
+    count = collections.Counter(_cell(row) for row in rows)
+    order = [c for c in (PASS, FAIL, FAIL + "*", "TIME", "TIME*", SKIP) if count[c]]
+    return ", ".join(f"{count[c]} {c}" for c in order)
+
+
+def table(runs, every_row=False):
+    """The table as text: a line a test, and a line for each row that needs one.
+
+    Rows of a program that speaks TAP are counted in the program's line; they
+    are shown one by one when the kernels differ, when they fail unexpectedly
+    or when every row was asked for.
+    """
+    names = list(runs)
+    rows = {name: {row.name: row for row in run["rows"]} for name, run in runs.items()}
+    order = []
+    for name in names:
+        order += [r for r in rows[name] if r not in order]
+    groups = collections.OrderedDict()
+    for row in order:
+        groups.setdefault(row.split("/")[0], []).append(row)
+    lines = [["test", *names, "change"] if len(names) == 2 else ["test", *names, ""]]
+    reasons = []
+    for group, members in groups.items():
+        cells = [_group_cell([rows[n][m] for m in members if m in rows[n]]) for n in names]
+        changes = collections.Counter()
+        if len(names) == 2:
+            changes = collections.Counter(
+                change(rows[names[0]].get(m), rows[names[1]].get(m)) for m in members)
+        word = ", ".join(f"{n} {c}" if len(members) > 1 else c for c, n in changes.items()
+                         if c != "same") or ("same" if len(names) == 2 else "")
+        lines.append([group, *cells, word])
+        for member in members:
+            pair = [rows[n].get(member) for n in names]
+            what = change(*pair) if len(pair) == 2 else ""
+            loud = any(r and r.status in ("fail", "timeout") and not r.known for r in pair)
+            if len(members) > 1 and (every_row or loud or what in ("fixed", "broken", "lost")):
+                lines.append(["  " + member.split("/", 1)[-1], *map(_cell, pair), what])
+            for name, row in zip(names, pair):
+                known = getattr(row, "known", None)
+                if row and row.status != "pass" and row.why and \
+                        (row.status == "skip" or not known or every_row):
+                    reasons.append((f"{member}: {WORD[row.status]}: {row.why}", name))
+    width = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    out = ["  ".join(cell.ljust(w) for cell, w in zip(line, width)).rstrip() for line in lines]
+    out.insert(1, "-" * len(out[0]))
+    merged = collections.OrderedDict()
+    for text, name in reasons:
+        merged.setdefault(text, []).append(name)
+    out += [""] if merged else []
+    out += [f"{text}" + ("" if len(at) == len(names) else f" [{', '.join(at)}]")
+            for text, at in merged.items()]
+    starred = {row.known for run in runs.values() for row in run["rows"]
+               if getattr(row, "known", None) not in (None, "fixed")}
+    for line in sorted(starred, key=lambda l: l.where):
+        out.append(f"* {line.rows}: known until {line.until}: {line.why}")
+    return "\n".join(out)
+
+
+def junit(arch, runs, path):
+    """Write JUnit: a suite a kernel, a case a row."""
+    def text(value):
+        return sax.quoteattr(re.sub(r"[^\t\n\x20-\x7e\x80-\uffff]", "?", value))
+
+    out = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
+    for kernel, run in runs.items():
+        rows, infra = run["rows"], [k for k in run["kinds"] if k not in ("test", "timeout")]
+        failed = [r for r in rows if r.status in ("fail", "timeout")]
+        out.append(f'<testsuite name={text(f"{arch}.{kernel}")} tests="{len(rows) + len(infra)}" '
+                   f'failures="{len([r for r in failed if not r.known])}" '
+                   f'errors="{len(infra)}" '
+                   f'skipped="{len([r for r in rows if r.status == "skip" or (r in failed and r.known)])}">')
+        for row in rows:
+            test, _, name = row.name.rpartition("/")
+            seconds = f' time="{row.seconds:.2f}"' if row.seconds is not None else ""
+            out.append(f'<testcase classname={text(f"{arch}.{kernel}.{test or name}")} '
+                       f'name={text(name)}{seconds}>')
+            if row in failed and row.known:
+                why = "fixed by the series" if row.known == "fixed" else row.known.why
+                out.append(f"<skipped message={text('known failure: ' + why)}/>")
+            elif row in failed:
+                out.append(f"<failure type={text(row.status)} message={text(row.why)}/>")
+            elif row.status == "skip":
+                out.append(f"<skipped message={text(row.why)}/>")
+            out.append("</testcase>")
+        for kind in infra:
+            out.append(f'<testcase classname={text(f"{arch}.{kernel}")} name={text(kind)}>'
+                       f'<error type={text(kind)} message={text(run["notes"][kind])}/></testcase>')
+        out.append("</testsuite>")
+    out.append("</testsuites>")
+    pathlib.Path(path).write_text("\n".join(out) + "\n")
+
+
+def ktap(run, path):
+    """Write a run's rows as one flat KTAP file."""
+    out = ["KTAP version 1", f"1..{len(run['rows'])}"]
+    for number, row in enumerate(run["rows"], 1):
+        word = "not ok" if row.status in ("fail", "timeout") else "ok"
+        note = f" # SKIP {row.why}" if row.status == "skip" else f" # {row.why}" if row.why else ""
+        out.append(f"{word} {number} {row.name}{note}")
+    pathlib.Path(path).write_text("\n".join(out) + "\n")

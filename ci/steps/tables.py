@@ -1,0 +1,125 @@
+"""Reads the data files: arches, tests, known failures, allowed splats, series."""
+import fnmatch
+import re
+
+from steps.host import CI, Failure
+
+
+def lines(path):
+    """(number, text) of the lines that are neither empty nor comments."""
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        text = text.strip()
+        if text and not text.startswith("#"):
+            yield number, text
+
+
+ARCH_KEYS = {"host", "make", "cross", "packages", "native", "target", "kernel", "config",
+             "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
+             "console", "append", "limit-scale"}
+
+
+def arch(name):
+    """The arch file ci/arch/NAME as a dict."""
+    path = CI / "arch" / name
+    if "/" in name or not path.is_file():
+        raise Failure("harness", f"no arch {name!r}; there are: " + ", ".join(arches()))
+    out = {"name": name}
+    for number, text in lines(path):
+        key, _, value = text.partition(":")
+        if key not in ARCH_KEYS or key in out:
+            raise Failure("harness", f"{path}:{number}: bad key {key!r}")
+        out[key] = value.strip()
+    if ARCH_KEYS - out.keys() - {"append"}:
+        raise Failure("harness", f"{path}: no " + ", ".join(sorted(ARCH_KEYS - out.keys())))
+    return out
+
+
+def arches():
+    """Names of all arches."""
+    return sorted(p.name for p in (CI / "arch").iterdir())
+
+
+def tests(path=CI / "tests"):
+    """The plan: a list of (number, [words]) in order, directives and tests."""
+    plan = [(number, text.split()) for number, text in lines(path)]
+    names = set()
+    for number, words in plan:
+        if words[0] != "test":
+            continue
+        if len(words) < 5 or not words[2].isdigit() or words[3] not in ("root", "nobody"):
+            raise Failure("harness", f"{path}:{number}: a test is: "
+                                     "test NAME SECONDS root|nobody PROGRAM ARG...")
+        if words[1] in names:
+            raise Failure("harness", f"{path}:{number}: a second test {words[1]}")
+        names.add(words[1])
+    return plan
+
+
+def alternatives(words):
+    """The command lines of a test: split at the word "|"."""
+    out = [[]]
+    for word in words:
+        if word == "|":
+            out.append([])
+        else:
+            out[-1].append(word)
+    return out
+
+
+class Known:
+    """One line of ci/known: ARCH ROWS until=TOPIC[/PATCH] -- REASON"""
+    FORM = re.compile(r"(\S+)\s+(\S+)\s+until=(\S+)\s+--\s+(\S.*)$")
+
+    def __init__(self, where, text):
+        match = self.FORM.match(text)
+        if not match:
+            raise Failure("harness", f"{where}: a line is: ARCH ROWS until=TOPIC[/PATCH] -- why")
+        self.where = where
+        self.arch, self.rows, self.until, self.why = match.groups()
+
+    def covers(self, arch_name, row):
+        return fnmatch.fnmatchcase(arch_name, self.arch) and \
+            fnmatch.fnmatchcase(row, self.rows)
+
+
+class Allowed:
+    """One line of ci/splats: ARCH until=TOPIC[/PATCH] /REGEXP/ -- REASON"""
+    FORM = re.compile(r"(\S+)\s+until=(\S+)\s+/(.+)/\s+--\s+(\S.*)$")
+
+    def __init__(self, where, text):
+        match = self.FORM.match(text)
+        if not match:
+            raise Failure("harness",
+                          f"{where}: a line is: ARCH until=TOPIC[/PATCH] /REGEXP/ -- why")
+        self.where = where
+        self.arch, self.until, self.pattern, self.why = match.groups()
+        self.regexp = re.compile(self.pattern, re.MULTILINE)
+
+
+def known(path=CI / "known"):
+    return [Known(f"{path.name}:{number}", text) for number, text in lines(path)]
+
+
+def allowed_splats(path=CI / "splats"):
+    return [Allowed(f"{path.name}:{number}", text) for number, text in lines(path)]
+
+
+def series(queue):
+    """(base, topics, patches) of a queue's series file."""
+    path = queue / "series"
+    if not path.is_file():
+        raise Failure("harness", f"{path} is missing: -q names a folder with series and patches/")
+    base, topics, patches = None, [], []
+    for text in path.read_text().splitlines():
+        if text.startswith("# base: "):
+            base = text[8:].strip()
+        elif text.startswith("# topic: "):
+            topics.append(text[9:].split()[0])
+        elif text.strip() and not text.startswith("#"):
+            patches.append(text.strip())
+    return base, topics, patches
+
+
+def ended(until, topics, patches):
+    """Whether the patch or topic that a policy line waits for is in the series."""
+    return until in topics or until in patches or until + ".patch" in patches
