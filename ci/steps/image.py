@@ -63,6 +63,8 @@ def make(kernel, tip_kernel, guest, rows, patterns, out, extra_lines=()):
         raise Failure("harness", "no test of that name; ci/tests lists them")
     (out / "plan").write_text("\n".join(lines) + "\n")
     spec = [f"dir /{name} 755 0 0" for name in FOLDERS]
+    # Tests of hugetlbfs look for it in their own folder.
+    spec += [f"slink /{name}/huge /huge 777 0 0" for name in ("vm", "tip")]
     spec += ["nod /dev/console 600 0 0 c 5 1", f"file /init {guest / 'init'} 755 0 0",
              f"file /plan {out / 'plan'} 644 0 0"]
     spec += [f"file {there} {here} 755 0 0" for there, here in files.items()]
