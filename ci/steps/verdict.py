@@ -71,6 +71,7 @@ class Row:
         return f"{self.status} {self.name}" + (f" ({self.why})" if self.why else "")
 
 
+CHATTER = re.compile(r"# +(?:OK|FAIL|RUN|Totals)\b")  # what tells nothing of a failure
 RESULT = re.compile(r"^(not ok|ok)\b\s*(\d+)?\s*-?\s*(.*)$")
 
 
@@ -143,9 +144,8 @@ def results(ktap):
             if got:
                 number, row = got
                 row.name = row.name or (number or "?")
-                if row.status == "fail" and not row.why and \
-                        last_nested.startswith("# "):
-                    row.why = last_nested[2:]
+                if row.status == "fail" and not row.why:
+                    row.why = last_nested[2:].strip()
                 taken = {r.name for r in nested["rows"]}
                 if row.name in taken:
                     row.name += f"#{number or len(taken) + 1}"
@@ -153,7 +153,7 @@ def results(ktap):
                 last_nested = ""
             elif plan:
                 nested["planned"] = int(plan.group(1))
-            elif text.startswith("# ") and not text.startswith("# Totals"):
+            elif text.startswith("# ") and not CHATTER.match(text):
                 last_nested = text
         elif line.startswith("# begin "):
             out["running"] = line[8:]
@@ -177,6 +177,8 @@ def results(ktap):
             if got:
                 number, row = got
                 row.seconds = seconds.get(row.name)
+                if row.status == "fail" and not nested["rows"] and last_nested:
+                    row.why += ": " + last_nested[2:].strip()
                 _close_test(number, row, nested, out["rows"])
                 out["done"] += 1
                 out["running"] = None
