@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0
+"""One patch file: mail header with our fields, message, diff.
+
+Our fields stand in the mail-header part, right after Subject, where git am
+does not see them.
+"""
+
+FIELDS = ("Origin", "Upstream", "Differs", "Proof")     # in this order
+
+
+def split_header(content):
+    """(header lines, rest); a folded line stays with its field."""
+    header, lines = [], content.split(b"\n")
+    for number, line in enumerate(lines):
+        if line == b"":
+            return header, b"\n".join(lines[number:])
+        if line[:1] in b" \t" and header:
+            header[-1] += b"\n" + line
+        else:
+            header.append(line)
+    return header, b""
+
+
+def _field(line):
+    """The name of our field that a header line is, or None."""
+    name = line.partition(b":")[0].decode(errors="replace")
+    return name if name in FIELDS else None
+
+
+def fields(content):
+    """Our fields of a patch as a list of (name, value), in file order."""
+    found = []
+    for line in split_header(content)[0]:
+        name = _field(line)
+        if name:
+            value = line.partition(b":")[2].decode(errors="surrogateescape")
+            found.append((name, " ".join(value.split())))
+    return found
+
+
+def subject(content):
+    for line in split_header(content)[0]:
+        if line.lower().startswith(b"subject:"):
+            text = line.partition(b":")[2].decode(errors="replace")
+            return " ".join(text.split())
+    return ""
+
+
+def without_fields(content):
+    """The patch as git format-patch wrote it."""
+    header, rest = split_header(content)
+    return b"\n".join([h for h in header if not _field(h)] + [rest])
+
+
+def with_fields(content, values):
+    """Put our fields after Subject, in the fixed order."""
+    header, rest = split_header(without_fields(content))
+    ours = [("%s: %s" % (n, v)).rstrip().encode(errors="surrogateescape")
+            for name in FIELDS for n, v in values if n == name]
+    out = []
+    for line in header:
+        out.append(line)
+        if line.lower().startswith(b"subject:"):
+            out += ours
+    return b"\n".join(out + [rest])
+
+
+def empty_fields():
+    """What a new patch gets, to be filled in by hand."""
+    return [("Origin", "own"), ("Upstream", ""), ("Proof", "")]
