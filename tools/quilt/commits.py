@@ -113,15 +113,14 @@ def _apply(name, diff, repo, env):
                           % (name, file, offset.group(1), offset.group(2)))
 
 
-def make(queue, names, repo, commit):
-    """The commits of the named patches, in order, on the base commit."""
+def make(items, repo, commit):
+    """The commits of (name, topic, content) items, in order, on the base."""
     known, commits, fresh = _known(repo), [], []
     parent, index = commit, None
     progress = Progress("apply")
     work = None
     try:
-        for number, name in enumerate(names, 1):
-            content = queue.read(name)
+        for number, (name, topic, content) in enumerate(items, 1):
             key = _key(parent, content)
             if key not in known:
                 if work is None:
@@ -130,9 +129,9 @@ def make(queue, names, repo, commit):
                     git("read-tree", parent, repo=repo, env=index)
                 known[key] = _commit(name, content, parent, repo, index)
                 fresh.append((key, known[key][0]))
-                progress.tick("%d of %d: %s" % (number, len(names), name))
+                progress.tick("%d of %d: %s" % (number, len(items), name))
             parent, tree = known[key]
-            commits.append(Commit(name, queue.topic_of[name], parent, tree))
+            commits.append(Commit(name, topic, parent, tree))
     finally:
         if work:
             work.cleanup()
@@ -141,7 +140,7 @@ def make(queue, names, repo, commit):
                 git("update-ref", "--stdin", repo=repo, input="".join(
                     "update refs/quilt/%s %s\n" % pair for pair in fresh))
     if fresh:
-        progress.done("%d of %d patches were new" % (len(fresh), len(names)))
+        progress.done("%d of %d patches were new" % (len(fresh), len(items)))
     return commits
 
 
@@ -160,4 +159,5 @@ def of_queue(queue, target=None, tree=None):
     """(repo, base commit, commits) of the queue up to target."""
     names = queue.upto(target)
     repo, commit = base.ensure(queue, tree)
-    return repo, commit, make(queue, names, repo, commit)
+    items = [(n, queue.topic_of[n], queue.read(n)) for n in names]
+    return repo, commit, make(items, repo, commit)

@@ -65,6 +65,17 @@ def with_fields(content, values):
     return b"\n".join(out + [rest])
 
 
-def empty_fields():
-    """What a new patch gets, to be filled in by hand."""
-    return [("Origin", "own"), ("Upstream", ""), ("Proof", "")]
+# What a new patch gets, to be filled in by hand.
+EMPTY = [("Origin", "own"), ("Upstream", ""), ("Proof", "")]
+
+
+def join(values, folded):
+    """Our fields of a patch into which others (their fields) were folded.
+
+    The first patch's stand; Proof lines add up, and a real one drops those
+    that say none.
+    """
+    proofs = [v for v in values + folded if v[0] == "Proof"]
+    real = [v for v in proofs if v[1] and not v[1].startswith("none")]
+    proofs = list(dict.fromkeys(real or proofs[:1]))
+    return [v for v in values if v[0] != "Proof"] + proofs

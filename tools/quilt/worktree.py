@@ -7,53 +7,24 @@ both are on one disk, else it copies them), so it outlives the cache.
     refs/heads/quilt        the series as commits, and the person's work
     refs/quilt/base         the base commit
     refs/quilt/stored       the tip that the queue's files are known to hold
-    refs/notes/quilt        per commit: which patch it is, and our fields
+    refs/notes/quilt        per commit: 'Patch: NAME', its name in series
     config quilt.to         the last patch, when --to left some away
 """
 
 import os
+import shutil
 
-from . import base, patch
+from . import base
 from .run import Failure, GitError, git, Progress
 
 BRANCH = "refs/heads/quilt"
 NOTES = "refs/notes/quilt"
 
 
-def note(name, values):
-    """What a commit's note says."""
-    lines = ["Patch: " + name] + ["%s: %s" % v for v in values]
-    return "".join(l.rstrip() + "\n" for l in lines)
-
-
-def read_note(text):
-    """(patch name, fields); of a folded commit the first name counts.
-
-    git puts the notes of folded commits one after the other; their Proof
-    lines add up.
-    """
-    name, values = None, []
-    blocks = 0
-    for line in text.splitlines():
-        key, colon, value = line.partition(":")
-        value = value.strip()
-        if key == "Patch":
-            blocks += 1
-            name = name or value
-        elif key in patch.FIELDS and (blocks < 2 or key == "Proof"):
-            if (key, value) not in values:
-                values.append((key, value))
-    if blocks > 1:
-        values = join_proofs(values)
-    return name, values
-
-
-def join_proofs(values):
-    """Drop a 'none' or empty Proof when a real one stands beside it."""
-    real = [v for n, v in values if n == "Proof" and v
-            and not v.startswith("none")]
-    return [(n, v) for n, v in values
-            if n != "Proof" or not real or v in real]
+def names_in(note):
+    """The patch names in a note; a folded commit has several."""
+    return [line[len("Patch: "):] for line in note.splitlines()
+            if line.startswith("Patch: ")]
 
 
 class Tree:
@@ -102,20 +73,27 @@ class Tree:
                               if head else "a detached HEAD"))
 
     def clone(self, repo, commit):
-        """A new clone, with an empty work tree."""
-        git("clone", "-q", "--no-checkout", "--no-tags", "--single-branch",
-            "--branch=base", "--origin=cache", "--template=", repo, self.path)
-        self.git("update-ref", "-d", "refs/remotes/cache/base")
-        self.git("remote", "remove", "cache")
-        self.git("symbolic-ref", "HEAD", BRANCH)
-        self.git("update-ref", "-d", "refs/heads/base")
-        self.git("update-ref", "refs/quilt/base", commit)
-        for key, value in (("notes.rewriteRef", NOTES),
-                           ("notes.rewriteMode", "concatenate"),
-                           ("notes.rewrite.amend", "true"),
-                           ("notes.rewrite.rebase", "true"),
-                           ("gc.auto", "0")):
-            self.git("config", key, value)
+        """A new clone with no files yet, made under another name first."""
+        new = Tree("%s.tmp%d" % (self.path.rstrip("/"), os.getpid()))
+        try:
+            git("clone", "-q", "--no-checkout", "--no-tags",
+                "--single-branch", "--branch=base", "--origin=cache",
+                "--template=", repo, new.path)
+            new.git("remote", "remove", "cache")
+            new.git("symbolic-ref", "HEAD", BRANCH)
+            new.git("update-ref", "-d", "refs/heads/base")
+            new.git("update-ref", "refs/quilt/base", commit)
+            for key, value in (("notes.rewriteRef", NOTES),
+                               ("notes.rewriteMode", "concatenate"),
+                               ("notes.rewrite.amend", "true"),
+                               ("notes.rewrite.rebase", "true")):
+                new.git("config", key, value)
+            if os.path.isdir(self.path):
+                os.rmdir(self.path)             # it is empty
+            os.rename(new.path, self.path)
+        except BaseException:
+            shutil.rmtree(new.path, ignore_errors=True)
+            raise
 
     def fetch(self, repo, commit):
         if self.ref(commit) is None:
@@ -151,10 +129,9 @@ class Tree:
         return found
 
 
-def store(tree, tip, last, queue, commits):
-    """Note down that the queue's files hold tip."""
-    tree.write_notes([(c.commit, note(c.name, patch.fields(
-        queue.read(c.name)))) for c in commits])
+def store(tree, tip, last, commits):
+    """Note down that the queue's files hold tip, and up to which patch."""
+    tree.write_notes([(c.commit, "Patch: %s\n" % c.name) for c in commits])
     tree.git("update-ref", "refs/quilt/stored", tip)
     if last:
         tree.git("config", "quilt.to", last)
@@ -195,5 +172,5 @@ def update(tree, queue, repo, commit, commits):
     except GitError as error:
         raise Failure("%s (remove %s and run this again)"
                       % (error, tree.path), error.status)
-    store(tree, tip, last, queue, commits)
+    store(tree, tip, last, commits)
     progress.done("%s at %.12s, %d patches" % (tree.path, tip, len(commits)))
