@@ -20,6 +20,14 @@ from .run import (Failure, GitError, Progress, environment, full, git,
 FORM = b"1"             # raise it when the same patch gives another commit
 
 
+class PatchFailure(Failure):
+    """What is wrong with one patch."""
+
+    def __init__(self, name, line):
+        super().__init__("patches/%s: %s" % (name, line))
+        self.name, self.line = name, line
+
+
 class Commit:
     def __init__(self, name, topic, commit, tree):
         self.name, self.topic = name, topic
@@ -48,15 +56,14 @@ def mail(content, what):
         try:
             info = git("mailinfo", msg, diff, input=content)
         except GitError as error:
-            raise Failure("%s: not a mail that git am takes (%s); let "
-                          "tools/export write it" % (what, error))
+            raise PatchFailure(what, "not a mail that git am takes (%s); let "
+                               "tools/export write it" % error)
         field = dict(line.split(": ", 1) for line in info.splitlines()
                      if ": " in line)
         for key in ("Author", "Email", "Subject", "Date"):
             if not field.get(key):
-                raise Failure("%s: no %s; let tools/export write it" % (
-                    what, {"Author": "From:", "Email": "From:"}
-                    .get(key, key + ":")))
+                raise PatchFailure(what, "no %s; let tools/export write it" % {
+                    "Author": "From:", "Email": "From:"}.get(key, key + ":"))
         with open(msg, "rb") as f:
             text = f.read()
         with open(diff, "rb") as f:
@@ -83,11 +90,11 @@ def _refusal(name, stderr):
             file = checking.group(1)
         elif line.startswith("error: ") and reason is None:
             reason = line[len("error: "):]
-    return Failure("%s does not apply: %s%s; rebase it on the patch before it "
-                   "and let tools/export write it"
-                   % (name, reason or "git apply failed",
-                      "" if not file or file in (reason or "")
-                      else " (%s)" % file))
+    return PatchFailure(name, "does not apply: %s%s; rebase it on the patch "
+                        "before it and let tools/export write it"
+                        % (reason or "git apply failed",
+                           "" if not file or file in (reason or "")
+                           else " (%s)" % file))
 
 
 def _apply(name, diff, repo, env):
@@ -108,9 +115,9 @@ def _apply(name, diff, repo, env):
             file = checking.group(1)
         offset = OFFSET.match(line)
         if offset:
-            raise Failure("%s applies only with an offset: %s, hunk %s, %s; "
-                          "let tools/export write it anew"
-                          % (name, file, offset.group(1), offset.group(2)))
+            raise PatchFailure(name, "applies only with an offset: %s, hunk "
+                               "%s, %s; let tools/export write it anew"
+                               % (file, offset.group(1), offset.group(2)))
 
 
 def make(items, repo, commit):
@@ -147,7 +154,7 @@ def make(items, repo, commit):
 def _commit(name, content, parent, repo, index):
     who, message, diff = mail(content, name)
     if not diff.strip():
-        raise Failure("%s: no diff in it; drop it from series" % name)
+        raise PatchFailure(name, "no diff in it; drop it from series")
     _apply(name, diff, repo, index)
     tree = git("write-tree", repo=repo, env=index).strip()
     commit = git("commit-tree", "-p", parent, tree, repo=repo, input=message,

@@ -5,6 +5,9 @@ Our fields stand in the mail-header part, right after Subject, where git am
 does not see them.
 """
 
+import re
+
+HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 FIELDS = ("Origin", "Upstream", "Differs", "Proof")     # in this order
 
 
@@ -79,3 +82,39 @@ def join(values, folded):
     real = [v for v in proofs if v[1] and not v[1].startswith("none")]
     proofs = list(dict.fromkeys(real or proofs[:1]))
     return [v for v in values if v[0] != "Proof"] + proofs
+
+
+def message_lines(content):
+    """(line number in the file, text) of subject and message."""
+    header, rest = split_header(content)
+    out, number = [], 1
+    for line in header:
+        if line.lower().startswith(b"subject:"):
+            out.append((number, subject(content)))
+        number += line.count(b"\n") + 1
+    for line in rest.split(b"\n"):
+        if line == b"---" or line.startswith(b"diff --git "):
+            break
+        out.append((number, line.decode(errors="replace")))
+        number += 1
+    return out
+
+
+def added_lines(content):
+    """(line number in the file, text) of the lines that the diff adds."""
+    out, left = [], None            # left: lines to come of old and new file
+    for number, raw in enumerate(content.split(b"\n"), 1):
+        match = HUNK.match(raw)
+        if left is None or left == [0, 0]:
+            if match:
+                left = [int(n or 1) for n in match.groups()]
+            continue
+        kind = raw[:1]
+        if kind == b"+":
+            out.append((number, raw[1:].decode(errors="replace")))
+            left[1] -= 1
+        elif kind == b"-":
+            left[0] -= 1
+        elif kind == b" " or raw == b"":
+            left = [left[0] - 1, left[1] - 1]
+    return out

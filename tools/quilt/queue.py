@@ -26,7 +26,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*/[A-Za-z0-9][A-Za-z0-9._+-]*\.patch$")
 
 
 class Queue:
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, strict=True):
         self.folder = os.path.abspath(folder or ROOT)
         self.series = os.path.join(self.folder, "series")
         self.patches = os.path.join(self.folder, "patches")
@@ -59,12 +59,16 @@ class Queue:
                     self.held[match.group(1)] = match.group(2)
             elif line.strip():
                 name = line.strip()
+                wrong = None
                 if name in self.topic_of:
-                    raise Failure("%s: %s is listed twice; drop one line"
-                                  % (self.series, name))
-                if not os.path.isfile(self.path(name)):
-                    raise Failure("%s: no file patches/%s; restore it or drop "
-                                  "the line" % (self.series, name))
+                    wrong = "%s is listed twice; drop one line" % name
+                elif not os.path.isfile(self.path(name)):
+                    wrong = "no file patches/%s; restore it or drop the line" \
+                        % name
+                if wrong and strict:
+                    raise Failure("%s: %s" % (self.series, wrong))
+                if wrong:
+                    continue                # tools/checks/series reports it
                 self.names.append(name)
                 self.topic_of[name] = topic or os.path.dirname(name) or "-"
 
