@@ -15,10 +15,10 @@ import fnmatch
 import hashlib
 import os
 import re
-import shutil
 import sys
 
-from . import base, commits, plain, run
+from . import base, commits, run
+from .kernel import kernel
 from .queue import ROOT, TOOLS, Queue
 from .run import Failure
 
@@ -92,14 +92,7 @@ class Context:
         return self._commits
 
     def kernel(self):
-        """A folder with what checkpatch and the like read of the base."""
-        repo, commit = self.base()
-        folder = os.path.join(base.cache_folder(), "scripts-%.12s" % commit)
-        if not os.path.isdir(folder):
-            with base.lock("scripts"):
-                if not os.path.isdir(folder):
-                    _extract_scripts(repo, commit, folder)
-        return folder
+        return kernel(*self.base())
 
     def each(self, function):
         """function(name) for each patch, on all processors; in order."""
@@ -107,28 +100,6 @@ class Context:
             for name, found in zip(self.names, pool.map(function, self.names)):
                 for kind, message in found:
                     yield "patches/" + name, kind, message
-
-
-TOP = ("COPYING", "CREDITS", "Kbuild", "Kconfig", "MAINTAINERS", "Makefile",
-       "README", ".mailmap", ".get_maintainer.ignore", "scripts", "include",
-       "Documentation/devicetree", "LICENSES")
-EMPTY = ("Documentation", "arch", "drivers", "fs", "init", "ipc", "kernel",
-         "lib", "include", "scripts")
-
-
-def _extract_scripts(repo, commit, folder):
-    present = set(run.git("ls-tree", "--name-only", commit,
-                          *TOP, repo=repo).split())
-    work = folder + ".tmp%d" % os.getpid()
-    try:
-        os.makedirs(work)
-        plain.extract(repo, commit, work, [t for t in TOP if t in present])
-        for name in EMPTY:
-            os.makedirs(os.path.join(work, name), exist_ok=True)
-        os.rename(work, folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
 
 
 def remember(kind, parts, function):
