@@ -136,7 +136,8 @@ class GitError(Failure):
             stderr = stderr.decode(errors="replace")
         self.stderr = stderr
         said = [l for l in stderr.splitlines() if l.strip()]
-        if full(stderr):
+        if full(stderr) or done.returncode == -signal.SIGXFSZ:
+            said = said or ["git %s: File too large" % args[0]]
             line = ("disk full: %s; free some space, or point XDG_CACHE_HOME "
                     "at a larger disk, and run this again" % said[-1])
         elif done.returncode == -signal.SIGINT:
