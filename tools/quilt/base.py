@@ -111,7 +111,8 @@ def fast_import(repo, stream, data, what):
         raise
     with contextlib.suppress(BrokenPipeError):
         git_import.stdin.close()
-    git_import.stderr, said = None, git_import.stderr.read()
+    said = git_import.stderr.read()
+    git_import.stderr.close()
     if git_import.wait():
         raise GitError(["fast-import"], subprocess.CompletedProcess(
             [], git_import.returncode, b"", said))

@@ -20,6 +20,9 @@ from .run import (Failure, GitError, Progress, environment, full, git,
 FORM = b"1"             # raise it when the same patch gives another commit
 
 
+NO_DIFF = "no diff in it; drop it from series"
+
+
 class PatchFailure(Failure):
     """What is wrong with one patch."""
 
@@ -56,6 +59,8 @@ def mail(content, what):
         try:
             info = git("mailinfo", msg, diff, input=content)
         except GitError as error:
+            if "empty patch" in error.stderr:
+                raise PatchFailure(what, NO_DIFF)
             raise PatchFailure(what, "not a mail that git am takes (%s); let "
                                "tools/export write it" % error)
         field = dict(line.split(": ", 1) for line in info.splitlines()
@@ -88,7 +93,8 @@ def _refusal(name, stderr):
         checking = FILE.match(line)
         if checking:
             file = checking.group(1)
-        elif line.startswith("error: ") and reason is None:
+        elif line.startswith("error: ") and reason is None and \
+                not line.startswith("error: while searching for"):
             reason = line[len("error: "):]
     return PatchFailure(name, "does not apply: %s%s; rebase it on the patch "
                         "before it and let tools/export write it"
@@ -154,7 +160,7 @@ def make(items, repo, commit):
 def _commit(name, content, parent, repo, index):
     who, message, diff = mail(content, name)
     if not diff.strip():
-        raise PatchFailure(name, "no diff in it; drop it from series")
+        raise PatchFailure(name, NO_DIFF)
     _apply(name, diff, repo, index)
     tree = git("write-tree", repo=repo, env=index).strip()
     commit = git("commit-tree", "-p", parent, tree, repo=repo, input=message,

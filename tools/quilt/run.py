@@ -40,10 +40,13 @@ def oserror_line(error):
     return str(error)
 
 
+_FULL = ("No space left on device", "Disk quota exceeded", "File too large",
+         "Out of diskspace")
+
+
 def full(text):
     """True if a program's stderr says that there was no room to write."""
-    return any(w in text for w in ("No space left on device",
-                                   "Disk quota exceeded", "File too large"))
+    return any(w in text for w in _FULL)
 
 
 def _terminate(signum, frame):
@@ -137,9 +140,9 @@ class GitError(Failure):
         self.stderr = stderr
         said = [l for l in stderr.splitlines() if l.strip()]
         if full(stderr) or done.returncode == -signal.SIGXFSZ:
-            said = said or ["git %s: File too large" % args[0]]
+            said = [l for l in said if full(l)] or ["git %s" % args[0]]
             line = ("disk full: %s; free some space, or point XDG_CACHE_HOME "
-                    "at a larger disk, and run this again" % said[-1])
+                    "at a larger disk, and run this again" % said[0])
         elif done.returncode == -signal.SIGINT:
             raise KeyboardInterrupt
         else:

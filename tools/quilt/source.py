@@ -113,7 +113,7 @@ def of_user(path, version):
         and os.path.isfile(os.path.join(path, "HEAD")))
     wrong = ("--tree %s: %s, not %s; " % (path, "%s", version))
     if inside:
-        bare = git("rev-parse", "--is-bare-repository", repo=path).strip()
+        work = git("rev-parse", "--is-inside-work-tree", repo=path).strip()
         try:
             data = git("show", "HEAD:Makefile", repo=path)
         except Failure:
@@ -123,7 +123,7 @@ def of_user(path, version):
         if found != version:
             raise Failure(wrong % ("its HEAD is " + (found or "no kernel")) +
                           "run 'git checkout v%s' there" % version)
-        if bare == "false":
+        if work == "true":
             dirty = git("status", "--porcelain", "--untracked-files=no",
                         repo=path).splitlines()
             if dirty:

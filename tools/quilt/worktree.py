@@ -79,6 +79,8 @@ class Tree:
             git("clone", "-q", "--no-checkout", "--no-tags",
                 "--single-branch", "--branch=base", "--origin=cache",
                 "--template=", repo, new.path)
+            new.git("symbolic-ref", "-d", "refs/remotes/cache/HEAD",
+                    ok=(0, 1))
             new.git("remote", "remove", "cache")
             new.git("symbolic-ref", "HEAD", BRANCH)
             new.git("update-ref", "-d", "refs/heads/base")

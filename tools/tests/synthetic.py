@@ -88,9 +88,10 @@ EXCLUDED = ("drivers/nonfree", "drivers/cop*")
 def git(*args, cwd, **kw):
     env = dict(os.environ, GIT_CONFIG_GLOBAL=os.devnull,
                GIT_CONFIG_NOSYSTEM="1", GIT_AUTHOR_NAME="Ada Author",
-               GIT_AUTHOR_EMAIL="ada@example.org",
-               GIT_COMMITTER_NAME="Ada Author", GIT_EDITOR="true",
-               GIT_COMMITTER_EMAIL="ada@example.org", **kw.pop("env", {}))
+               GIT_AUTHOR_EMAIL="ada@example.org", GIT_EDITOR="true",
+               GIT_COMMITTER_NAME="Ada Author",
+               GIT_COMMITTER_EMAIL="ada@example.org")
+    env.update(kw.pop("env", {}))
     done = subprocess.run(["git", "-C", cwd] + list(args), env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           text=True, **kw)
