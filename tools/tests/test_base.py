@@ -228,7 +228,7 @@ class Base(Case):
         if not os.path.exists(big):
             os.mkdir(big)
             block = os.urandom(1 << 20)
-            for number in range(40):
+            for number in range(12):
                 with open(os.path.join(big, str(number)), "wb") as f:
                     f.write(block * 8)
         return copy
