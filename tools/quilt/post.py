@@ -110,7 +110,8 @@ class Posting:
             lines.append(b"Message-Id: " + ids[number])
             if number:
                 lines += [b"In-Reply-To: " + ids[0], b"References: " + ids[0]]
-            out.append(_plain_from(_add_header(mail, lines)))
+            mail = _unfold(_plain_from(_add_header(mail, lines)))
+            out.append(mail.rstrip(b"\n") + b"\n")
         return out
 
     def _id(self, number, mail):
@@ -239,33 +240,41 @@ def _plain_from(mail):
     return b"\n".join(header) + b"\n\n" + body
 
 
+def _unfold(mail):
+    """Subject on one line, however long: b4 0.12 stumbles over a fold."""
+    header, rest = patch.split_header(mail)
+    header = [re.sub(rb"\n\s+", b" ", h)
+              if h.lower().startswith(b"subject:") else h for h in header]
+    return b"\n".join(header + [rest])
+
+
 def write(posting, mails, folder):
-    """The mails as files and as one mbox in folder; return their paths."""
+    """The mails in folder: as files, and as two mboxes. git am stops at a
+    cover letter, so one mbox has the patches only and the other the thread."""
     work = folder.rstrip("/") + ".tmp%d" % os.getpid()
-    if os.path.exists(folder) and not os.path.exists(
-            os.path.join(folder, posting.topic + ".mbox")) and \
-            os.listdir(folder):
+    patches, thread = posting.topic + ".mbox", posting.topic + "-thread.mbox"
+    if os.path.isdir(folder) and os.listdir(folder) and \
+            not os.path.exists(os.path.join(folder, thread)):
         raise Failure("%s is there and is no posting of %s; name another "
                       "folder with --out" % (folder, posting.topic))
+    names = ["%04d-%s.patch" % (number, "cover-letter" if not number else
+                                os.path.basename(posting.made[number - 1]
+                                                 .name)[:-len(".patch")])
+             for number in range(len(mails))]
+    files = dict(zip(names, mails))
+    files[patches] = b"\n".join(mails[1:])
+    files[thread] = b"\n".join(mails)
     try:
         os.makedirs(work)
-        names = []
-        for number, mail in enumerate(mails):
-            name = "%04d-%s.patch" % (number, "cover-letter" if not number
-                                      else os.path.basename(
-                                          posting.made[number - 1].name)[:-6])
+        for name, content in files.items():
             with open(os.path.join(work, name), "wb") as f:
-                f.write(mail)
-            names.append(name)
-        mbox = posting.topic + ".mbox"
-        with open(os.path.join(work, mbox), "wb") as f:
-            f.write(b"\n".join(m.rstrip(b"\n") + b"\n" for m in mails))
+                f.write(content)
         shutil.rmtree(folder, ignore_errors=True)
         os.rename(work, folder)
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    return os.path.join(folder, mbox), [os.path.join(folder, n) for n in names]
+    return [os.path.join(folder, n) for n in [patches, thread] + names]
 
 
 def smtp(posting, files, server):
@@ -276,10 +285,9 @@ def smtp(posting, files, server):
         raise Failure("--smtp %s: must be HOST:PORT" % server)
     command = ["send-email", "--quiet", "--confirm=never", "--no-annotate",
                "--no-thread", "--no-chain-reply-to", "--no-format-patch",
-               "--no-xmailer", "--suppress-cc=author", "--suppress-cc=body",
-               "--suppress-cc=cccmd", "--from=" + posting.sender,
-               "--smtp-server=" + host, "--smtp-server-port=" + port,
-               "--smtp-encryption="]
+               "--no-xmailer", "--suppress-cc=author", "--suppress-cc=self",
+               "--suppress-cc=body", "--suppress-cc=cccmd", "--from=" + posting.sender,
+               "--smtp-server=" + host, "--smtp-server-port=" + port]
     command += ["--to=" + a for a in posting.to]
     done = subprocess.run(git_command(command + files, posting.repo),
                           env=environment(), stdin=subprocess.DEVNULL,

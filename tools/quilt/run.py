@@ -19,8 +19,9 @@ OK, BAD, TOOL = 0, 1, 5
 # Debian package of each program that a tool calls.
 PACKAGES = {
     "apt-get": "apt", "b4": "b4", "codespell": "codespell", "curl": "curl",
-    "git": "git", "git-send-email": "git-email", "perl": "perl",
-    "quilt": "quilt", "tar": "tar", "xz": "xz-utils",
+    "git": "git", "git-send-email": "git-email libmailtools-perl", "perl": "perl",
+    "quilt": "quilt",
+    "tar": "tar", "xz": "xz-utils",
 }
 
 
@@ -103,7 +104,9 @@ def need(*programs):
     for program in programs:
         if program == "git-send-email":
             where = git("--exec-path").strip()
-            found = os.path.exists(os.path.join(where, program))
+            found = os.path.exists(os.path.join(where, program)) and not \
+                subprocess.run(["perl", "-MMail::Address", "-e1"],
+                               stderr=subprocess.DEVNULL).returncode
         else:
             found = shutil.which(program)
         if not found:
