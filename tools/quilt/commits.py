@@ -4,7 +4,8 @@
 Each patch becomes the commit that `git am --committer-date-is-author-date`
 makes of it with the committer of base.IDENT, but through an index only, no
 file is checked out. A commit is remembered under a key made of its parent and
-the patch's bytes (refs/quilt/KEY), so what has not changed costs nothing.
+of the patch without our header fields (refs/quilt/KEY), so what has not
+changed costs nothing.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import re
 import subprocess
 import tempfile
 
-from . import base
+from . import base, patch
 from .run import (Failure, GitError, Progress, environment, full, git,
                   git_command)
 
@@ -38,7 +39,8 @@ class Commit:
 
 
 def _key(parent, content):
-    return hashlib.sha256(b"\0".join((FORM, parent.encode(), content))) \
+    return hashlib.sha256(b"\0".join((
+        FORM, parent.encode(), patch.without_fields(content)))) \
         .hexdigest()[:40]
 
 
@@ -152,6 +154,7 @@ def make(items, repo, commit):
             with base.lock(os.path.basename(repo)):
                 git("update-ref", "--stdin", repo=repo, input="".join(
                     "update refs/quilt/%s %s\n" % pair for pair in fresh))
+                git("pack-refs", "--all", repo=repo)
     if fresh:
         progress.done("%d of %d patches were new" % (len(fresh), len(items)))
     return commits

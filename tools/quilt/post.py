@@ -18,8 +18,8 @@ from .queue import TOPIC
 from .run import (Failure, Progress, TOOL, environment, git, git_command,
                   need)
 
-PEOPLE = re.compile(r"^(?:Cc|[A-Z][a-z]+(?:-[a-z]+)*-by): *(.*<[^<>\s]+@[^<>\s]+>)",
-                    re.M)
+PEOPLE = re.compile(r"^(?:Cc|[A-Z][a-z]+(?:-[a-z]+)*-by): *"
+                    r"(.*<[^<>\s]+@[^<>\s]+>)", re.M)
 
 
 class Posting:
@@ -286,7 +286,8 @@ def smtp(posting, files, server):
     command = ["send-email", "--quiet", "--confirm=never", "--no-annotate",
                "--no-thread", "--no-chain-reply-to", "--no-format-patch",
                "--no-xmailer", "--suppress-cc=author", "--suppress-cc=self",
-               "--suppress-cc=body", "--suppress-cc=cccmd", "--from=" + posting.sender,
+               "--suppress-cc=body", "--suppress-cc=cccmd",
+               "--from=" + posting.sender,
                "--smtp-server=" + host, "--smtp-server-port=" + port]
     command += ["--to=" + a for a in posting.to]
     done = subprocess.run(git_command(command + files, posting.repo),
