@@ -2,7 +2,6 @@
 """tools/base: every source gives the same commit, nothing half-written."""
 
 import os
-import re
 import resource
 import shutil
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from synthetic import Case, get, git, put
+from synthetic import Case, git, put
 
 from quilt import fetch
 
@@ -114,6 +113,12 @@ class Base(Case):
         with open(os.path.join(self.cache, "downloads", os.path.basename(
                 self.release.tarball)), "wb") as f:
             f.write(data[:1000])
+        self.ok("base")
+
+    def test_download_that_was_complete(self):
+        os.makedirs(os.path.join(self.cache, "downloads"))
+        shutil.copy(self.release.tarball,
+                    os.path.join(self.cache, "downloads"))
         self.ok("base")
 
     def test_wrong_content(self):

@@ -69,6 +69,11 @@ class Check(Case):
         self.quiet("check", self.first)
         self.quiet("checks/header", os.path.basename(self.first))
         self.fails("nonsense is no patch of", "checks/header", "nonsense")
+        self.fails("nonsense is no patch of", "check", "nonsense")
+        os.unlink(os.path.join(self.queue, self.second))
+        status, out, err = self.run_tool("check")
+        self.assertEqual((status, out), (1, "series: series: NOFILE: line 6: "
+                                         "no file %s\n" % self.second), err)
 
     def test_check_that_breaks_is_status_5(self):
         self.env["PATH"] = self.path_without("codespell")
