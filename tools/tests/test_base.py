@@ -223,7 +223,7 @@ class Base(Case):
             os.killpg(run.pid, stop)
             out, err = run.communicate(timeout=20)
             self.assertEqual(run.returncode, 5, err)
-            self.assertIn("interrupted; nothing half-written", err)
+            self.assertIn("interrupted; run it again", err)
             self.assertNotIn("Traceback", err)
             self.assertEqual(self.left(), [])
 
