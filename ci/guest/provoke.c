@@ -2,7 +2,8 @@
 /*
  * provoke TYPE...: make trouble on purpose, so that the harness's detectors can
  * be seen to fire.  SLEEP never ends, REBOOT restarts the machine; every other
- * TYPE is one of lkdtm's crash points, the first on CPU 0, the next on CPU 1...
+ * TYPE is one of lkdtm's crash points: a single one by the process itself, more
+ * by a child each, the first on CPU 0, the next on CPU 1...
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -41,6 +42,8 @@ int main(int argc, char **argv)
 {
 	int status, bad = 0;
 
+	if (argc == 2)
+		return provoke(argv[1], 0);
 	for (int i = 1; i < argc; i++)
 		if (!fork())
 			_exit(provoke(argv[i], i - 1));

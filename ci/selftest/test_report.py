@@ -72,6 +72,20 @@ class Known(unittest.TestCase):
         self.assertEqual(self.hold(runs, []), [])
         self.assertEqual(report.kinds(runs["base"]), [])
 
+    def test_program_that_dies_on_the_base_only(self):
+        runs = {"base": run(("p", "fail")), "patched": run(("p/x", "pass"), ("p/y", "skip", "z"))}
+        self.assertEqual(self.hold(runs, []), [])
+        self.assertEqual(report.kinds(runs["base"]), [])
+        self.assertIn("fixed", report.table(runs))
+        runs = {"base": run(("p", "fail")), "patched": run(("p/x", "pass"), ("p/y", "fail"))}
+        self.hold(runs, [])
+        self.assertEqual(report.kinds(runs["base"]), ["test"])
+
+    def test_each_glob_must_match(self):
+        runs = {"patched": run(("c/x", "fail"))}
+        self.assertEqual(self.hold(runs, known("x86_64 c/{x,y} until=cow -- why")),
+                         ["known:1: no row matches c/y"])
+
     def test_broken_is_an_error(self):
         runs = {"base": run(("a", "pass")), "patched": run(("a", "fail"))}
         self.hold(runs, [])

@@ -152,16 +152,16 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT)
                                      stderr=log)
         with kill_on_exit(guest):
             start = heard = time.monotonic()
-            size = 0
             while guest.poll() is None:
                 if host.STOP.wait(0.3):
                     raise KeyboardInterrupt
                 now = time.monotonic()
-                grown = os.path.getsize(console_log) if os.path.exists(console_log) else 0
-                if progress.poll() or grown != size:
-                    heard, size = now, grown
+                # The console does not count: a kernel that is stuck may complain
+                # about that for ever.
+                if progress.poll():
+                    heard = now
                 late = not progress.started and now - start > BOOT_LIMIT * factor
-                silent = now - heard > silence * factor
+                silent = progress.started and now - heard > silence * factor
                 if late or silent:
                     say("no result yet" if late else
                         f"silent for {now - heard:.0f} s" + ", asking for its stacks")

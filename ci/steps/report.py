@@ -1,11 +1,13 @@
 """Compares kernels, holds the result against the lists of known trouble, and
 writes the table for people, JUnit and KTAP for machines."""
 import collections
+import fnmatch
 import pathlib
 import re
 import xml.sax.saxutils as sax
 
 from steps import tables
+from steps.verdict import Row
 
 PASS, FAIL, SKIP = "pass", "FAIL", "skip"
 WORD = {"pass": PASS, "fail": FAIL, "timeout": "TIME", "skip": SKIP}
@@ -23,6 +25,21 @@ def change(base, patched):
     if base.status == "pass" and patched.status == "skip":
         return "lost"
     return "same"
+
+
+def counterpart(name, rows):
+    """A kernel's row of a name, or what stands for it.
+
+    A program that dies is one row on that kernel; where it lives it may have a
+    row for each result, and then stands for itself as all of them together.
+    """
+    if name in rows:
+        return rows[name]
+    parts = [row for other, row in rows.items() if other.startswith(name + "/")]
+    if not parts:
+        return None
+    worst = max(parts, key=lambda row: ("skip", "pass", "timeout", "fail").index(row.status))
+    return Row(name, worst.status, worst.why)
 
 
 def hold_against(arch, runs, known, topics, patches, complete):
@@ -45,8 +62,9 @@ def hold_against(arch, runs, known, topics, patches, complete):
         for row in covered:
             if row.status == "pass":
                 complaints.append(f"{line.where}: {row.name} passes: drop or narrow the line")
-        if complete and not covered and line.arch == arch:
-            complaints.append(f"{line.where}: no row matches {line.rows}")
+        for glob in line.globs if complete and line.arch == arch else ():
+            if not fnmatch.filter([row.name for row in covered], glob):
+                complaints.append(f"{line.where}: no row matches {glob}")
     for kernel, run in runs.items():
         for row in run["rows"]:
             row.known = None
@@ -56,7 +74,7 @@ def hold_against(arch, runs, known, topics, patches, complete):
                 if line.covers(arch, row.name) and \
                         not tables.ended(line.until, topics, patches):
                     row.known = line
-            after = now.get(row.name)
+            after = counterpart(row.name, now)
             if kernel == "base" and "patched" in runs and after and after.status == "pass":
                 row.known = "fixed"
     return complaints
@@ -79,7 +97,7 @@ def kinds(run):
 def _cell(row):
     if row is None:
         return "-"
-    return WORD[row.status] + ("*" if getattr(row, "known", None) not in (None, "fixed") else "")
+    return WORD[row.status] + ("*" if row.known not in (None, "fixed") else "")
 
 
 def _group_cell(rows):
@@ -114,19 +132,19 @@ def table(runs, every_row=False):
         changes = collections.Counter()
         if len(names) == 2:
             changes = collections.Counter(
-                change(rows[names[0]].get(m), rows[names[1]].get(m)) for m in members)
+                change(*(counterpart(m, rows[n]) for n in names)) for m in members)
         word = ", ".join(f"{n} {c}" if len(members) > 1 else c for c, n in changes.items()
                          if c != "same") or ("same" if len(names) == 2 else "")
         lines.append([group, *cells, word])
         for member in members:
-            pair = [rows[n].get(member) for n in names]
+            pair = [counterpart(member, rows[n]) for n in names]
             what = change(*pair) if len(pair) == 2 else ""
             loud = any(r and r.status in ("fail", "timeout") and not r.known for r in pair)
             if len(members) > 1 and (every_row or loud or what in ("fixed", "broken", "lost")):
                 lines.append(["  " + member.split("/", 1)[-1], *map(_cell, pair), what])
             for name, row in zip(names, pair):
-                known = getattr(row, "known", None)
-                if row and row.status != "pass" and row.why and \
+                known = row and row.known
+                if row and member in rows[name] and row.status != "pass" and row.why and \
                         (row.status == "skip" or not known or every_row):
                     reasons.append((f"{member}: {WORD[row.status]}: {row.why}", name))
     width = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
@@ -139,7 +157,7 @@ def table(runs, every_row=False):
     out += [f"{text}" + ("" if len(at) == len(names) else f" [{', '.join(at)}]")
             for text, at in merged.items()]
     starred = {row.known for run in runs.values() for row in run["rows"]
-               if getattr(row, "known", None) not in (None, "fixed")}
+               if row.known not in (None, "fixed")}
     for line in sorted(starred, key=lambda l: l.where):
         out.append(f"* {line.rows}: known until {line.until}: {line.why}")
     return "\n".join(out)

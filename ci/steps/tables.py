@@ -66,6 +66,17 @@ def alternatives(words):
     return out
 
 
+def braces(text):
+    """The words that a shell makes of text: a{b,c} is ab and ac."""
+    match = re.search(r"\{([^{}]*)\}", text)
+    if not match:
+        return [text]
+    words = []
+    for choice in match.group(1).split(","):
+        words += braces(text[:match.start()] + choice + text[match.end():])
+    return list(dict.fromkeys(words))
+
+
 class Known:
     """One line of ci/known: ARCH ROWS until=TOPIC[/PATCH] -- REASON"""
     FORM = re.compile(r"(\S+)\s+(\S+)\s+until=(\S+)\s+--\s+(\S.*)$")
@@ -76,10 +87,11 @@ class Known:
             raise Failure("harness", f"{where}: a line is: ARCH ROWS until=TOPIC[/PATCH] -- why")
         self.where = where
         self.arch, self.rows, self.until, self.why = match.groups()
+        self.globs = braces(self.rows)
 
     def covers(self, arch_name, row):
         return fnmatch.fnmatchcase(arch_name, self.arch) and \
-            fnmatch.fnmatchcase(row, self.rows)
+            any(fnmatch.fnmatchcase(row, glob) for glob in self.globs)
 
 
 class Allowed:
