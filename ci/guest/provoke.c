@@ -17,9 +17,11 @@
 
 #define DIRECT "/sys/kernel/debug/provoke-crash/DIRECT"
 
-static int provoke(const char *type, int cpu)
+/* Trouble comes when the other end of the pipe closes, on all CPUs at once. */
+static int provoke(const char *type, int cpu, int start)
 {
 	cpu_set_t set;
+	char byte;
 	int fd;
 
 	if (!strcmp(type, "SLEEP"))
@@ -31,7 +33,7 @@ static int provoke(const char *type, int cpu)
 	CPU_SET(cpu, &set);
 	fd = open(DIRECT, O_WRONLY);
 	if (sched_setaffinity(0, sizeof(set), &set) || fd < 0 ||
-	    write(fd, type, strlen(type)) < 0) {
+	    (start >= 0 && read(start, &byte, 1)) || write(fd, type, strlen(type)) < 0) {
 		perror(DIRECT);
 		return 1;
 	}
@@ -40,13 +42,20 @@ static int provoke(const char *type, int cpu)
 
 int main(int argc, char **argv)
 {
-	int status, bad = 0;
+	int status, bad = 0, start[2];
 
 	if (argc == 2)
-		return provoke(argv[1], 0);
-	for (int i = 1; i < argc; i++)
-		if (!fork())
-			_exit(provoke(argv[i], i - 1));
+		return provoke(argv[1], 0, -1);
+	if (pipe(start))
+		return 1;
+	for (int i = 1; i < argc; i++) {
+		if (!fork()) {
+			close(start[1]);
+			_exit(provoke(argv[i], i - 1, start[0]));
+		}
+	}
+	sleep(1);
+	close(start[1]);
 	while (wait(&status) > 0)
 		bad |= status;
 	if (errno != ECHILD)

@@ -95,6 +95,10 @@ class Judge(unittest.TestCase):
         self.assertEqual(self.kinds(console, ktap=self.GOOD[:30]), ["panic", "test"])
         self.assertEqual(self.kinds(console, ktap=""), ["panic"])
 
+    def test_panic_by_our_own_nmi_is_a_hang(self):
+        console = "[    1.0] Kernel panic - not syncing: NMI: Not continuing\n"
+        self.assertEqual(self.kinds(console, ktap=self.GOOD[:30], ended="hang"), ["hang", "test"])
+
     def test_splat_on_a_passing_run(self):
         for line in ("WARNING: CPU: 0 PID: 1 at mm/memory.c:1 f+0x1/0x2",
                      "BUG: Bad page state in process x  pfn:1",

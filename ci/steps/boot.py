@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from steps import host
+from steps import host, verdict
 
 BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
@@ -101,6 +101,13 @@ def ask_for_stacks(sockets, console_log, log):
         log(f"could not ask for stacks: {error}")
 
 
+def panicked(console_log):
+    """Whether a guest that is silent has panicked, and cannot even restart."""
+    with contextlib.suppress(FileNotFoundError), open(console_log, errors="replace") as file:
+        return verdict.panic(file.read()) is not None
+    return False
+
+
 class Progress:
     """Follows the result channel while it grows."""
     def __init__(self, path, say):
@@ -162,6 +169,8 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT)
                     heard = now
                 late = not progress.started and now - start > BOOT_LIMIT * factor
                 silent = progress.started and now - heard > silence * factor
+                if (late or silent) and panicked(console_log):
+                    return "exit"
                 if late or silent:
                     say("no result yet" if late else
                         f"silent for {now - heard:.0f} s" + ", asking for its stacks")

@@ -158,8 +158,11 @@ def table(runs, every_row=False):
             for text, at in merged.items()]
     starred = {row.known for run in runs.values() for row in run["rows"]
                if row.known not in (None, "fixed")}
-    for line in sorted(starred, key=lambda l: l.where):
-        out.append(f"* {line.rows}: known until {line.until}: {line.why}")
+    if starred and not every_row:
+        out.append("* known: ci/known says why, and until which topic; "
+                   "--all-rows shows every row")
+    for line in sorted(starred, key=lambda l: int(l.where.split(":")[1])) if every_row else ():
+        out.append(f"* {line.rows}: until {line.until}: {line.why}")
     return "\n".join(out)
 
 
