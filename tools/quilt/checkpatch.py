@@ -8,6 +8,8 @@ import tempfile
 
 from . import run
 
+# The base has no history to look an id up in; the check "ids" sees its form.
+NEVER = "UNKNOWN_COMMIT_ID"
 LINE = re.compile(r"-:(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)$")
 
 
@@ -15,9 +17,7 @@ def ask(content, kernel, ignore=None):
     """What checkpatch --strict says, one finding a line."""
     command = ["perl", os.path.join(kernel, "scripts", "checkpatch.pl"),
                "--strict", "--terse", "--show-types", "--no-summary",
-               "--color=never"]
-    if ignore:
-        command += ["--ignore", ignore]
+               "--color=never", "--ignore", ",".join(filter(None, (NEVER, ignore)))]
     with tempfile.TemporaryDirectory(prefix="mmquilt-") as home:
         done = subprocess.run(command + ["-"], input=content, cwd=kernel,
                               env=run.environment(HOME=home),

@@ -158,7 +158,7 @@ class Posting:
             progress.tick(c.name)
             file = "patches/" + c.name
             text = checking.remember(
-                "checkpatch", (self.base, "", mail),
+                "checkpatch", (self.base, checkpatch.NEVER, mail),
                 lambda: checkpatch.ask(mail, self.kernel))
             for kind, _, message in checkpatch.read(text):
                 if not any(e.matches(file, kind) for e in excepted):
