@@ -62,6 +62,7 @@ HEADERS = {
     "/usr/include/stdio.h": "libc6-dev", "/usr/include/sys/capability.h": "libcap-dev",
     "/usr/include/libelf.h": "libelf-dev", "/usr/include/hugetlbfs.h": "libhugetlbfs-dev",
     "/usr/lib/git-core/git-send-email": "git-email",
+    "/usr/share/perl5/Mail/Address.pm": "libmailtools-perl",
 }
 
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 from . import fetch, source
-from .run import (Failure, GitError, Progress, TOOL, environment, full, git,
+from .run import (Failure, GitError, Progress, TOOL, environment, git,
                   git_command, need)
 
 IDENT = "mmquilt <mmquilt@localhost>"     # committer of all that we make
@@ -73,11 +73,14 @@ def judge(stream, data, what):
         raise Failure(not_base(what, data, content))
 
 
-def not_base(what, data, content):
-    return ("%s is not a clean %s: %d files with content sha256 %.12s..., "
-            "expected %.12s...; unpack a fresh %s, or leave --tree away"
-            % (what, data.name, len(content.lines), content.sha256(),
-               data["sha256"], data.name))
+def not_base(what, data, content, tree=None):
+    found = "sha256 %s" % content.sha256()
+    if tree and tree != data["tree"]:
+        found += ", tree %s" % tree
+    return ("%s is not a clean %s: its %d files have %s, which is not what %s "
+            "says; unpack a fresh %s, or leave --tree away"
+            % (what, data.name, len(content.lines), found,
+               os.path.relpath(data.file), data.name))
 
 
 def fast_import(repo, stream, data, what):
@@ -119,7 +122,7 @@ def fast_import(repo, stream, data, what):
     commit = git("rev-parse", "refs/heads/base", repo=repo).strip()
     tree = git("rev-parse", "refs/heads/base^{tree}", repo=repo).strip()
     if content.sha256() != data["sha256"] or tree != data["tree"]:
-        raise Failure(not_base(what, data, content))
+        raise Failure(not_base(what, data, content, tree))
     if data.get("commit") not in (None, commit):
         raise Failure("base commit is %s, but %s says %s"
                       % (commit, data.file, data["commit"]), TOOL)

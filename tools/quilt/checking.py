@@ -128,7 +128,7 @@ def remember(kind, parts, function):
     return text
 
 
-def _select(queue, arguments):
+def select(queue, arguments):
     if not arguments:
         return list(queue.names)
     names = []
@@ -150,7 +150,7 @@ def program(doc, find, strict=True):
                        help="patches to look at (default: all of series)")
         args = p.parse_args()
         queue = Queue(args.queue, strict)
-        context = Context(queue, _select(queue, args.patch))
+        context = Context(queue, select(queue, args.patch))
         exceptions, wrong = read_exceptions(queue)
         mine = [e for e in exceptions if e.check == check]
         count = 0

@@ -131,7 +131,7 @@ def _apply(name, diff, repo, env):
 def make(items, repo, commit):
     """The commits of (name, topic, content) items, in order, on the base."""
     known, commits, fresh = _known(repo), [], []
-    parent, index = commit, None
+    parent, index, index_at = commit, None, None
     progress = Progress("apply")
     work = None
     try:
@@ -141,8 +141,11 @@ def make(items, repo, commit):
                 if work is None:
                     work = tempfile.TemporaryDirectory(prefix="mmquilt-")
                     index = {"GIT_INDEX_FILE": os.path.join(work.name, "i")}
+                # A known patch that followed a new one has left it behind.
+                if index_at != parent:
                     git("read-tree", parent, repo=repo, env=index)
                 known[key] = _commit(name, content, parent, repo, index)
+                index_at = known[key][0]
                 fresh.append((key, known[key][0]))
                 progress.tick("%d of %d: %s" % (number, len(items), name))
             parent, tree = known[key]

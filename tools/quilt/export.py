@@ -7,6 +7,7 @@ before it touches a file it makes the commits of what it would write and
 compares them with the branch: tree, message, author and date.
 """
 
+import email.header
 import os
 import shutil
 import signal
@@ -88,6 +89,9 @@ def name_patches(work, notes, queue, kept, rename, new_topic):
                               "from one: git notes --ref quilt remove %.12s"
                               % (claimed[name].short, w.short, name, w.commit))
             claimed[name] = w
+    adopt([w for w in work if not w.old], queue,
+          [n for n in queue.names if n not in claimed and n not in kept
+           and not any(n in w.old for w in work)])
     give_topics(work, queue, new_topic)
     taken = {n: "patches/" + n for n in list(kept) + list(queue.held)}
     for w in work:
@@ -102,6 +106,24 @@ def name_patches(work, notes, queue, kept, rename, new_topic):
             raise Failure("%s would be patches/%s, and so would %s; change "
                           "one subject" % (w.short, w.name, taken[w.name]))
         taken[w.name] = w.short
+
+
+def adopt(fresh, queue, free):
+    """A commit without a note (git cherry-pick and git am copy none) is the
+    patch that has its subject, if there is just one of each."""
+    def words(name):
+        text = patch.subject(queue.read(name))
+        text = str(email.header.make_header(email.header.decode_header(text)))
+        return text[len("[PATCH] "):] if text.startswith("[PATCH] ") else text
+
+    names, commits_ = {}, {}
+    for name in free:
+        names.setdefault(words(name), []).append(name)
+    for w in fresh:
+        commits_.setdefault(" ".join(w.subject.split()), []).append(w)
+    for subject, found in commits_.items():
+        if len(found) == 1 and len(names.get(subject, ())) == 1:
+            found[0].old = names[subject]
 
 
 def give_topics(work, queue, new_topic):

@@ -11,17 +11,16 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 
 from .run import Failure, Progress, TOOL, environment, full, need
 
 APT = "/etc/apt"
+ENTRY = re.compile(r"\s*deb(?:-src)?\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)")
 
 
 def _one_line_entries(text):
     for line in text.splitlines():
-        match = re.match(r"\s*deb(?:-src)?\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)",
-                         line)
+        match = ENTRY.match(line)
         if match:
             options, uri, suite = match.groups()
             signed = re.search(r"signed-by=(\S+)", options or "")
@@ -156,11 +155,16 @@ def from_url(data, downloads):
     path = os.path.join(downloads, os.path.basename(url))
     progress = Progress("fetch")
     progress.tick(url)
-    done = subprocess.run(
-        ["curl", "-fsSL", "--retry", "3", "--connect-timeout", "20",
-         "-C", "-", "-o", path, url],
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        env=environment())
+    for _ in range(2):
+        was_there = os.path.exists(path)
+        done = subprocess.run(
+            ["curl", "-fsSL", "--retry", "3", "--connect-timeout", "20",
+             "-C", "-", "-o", path, url],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            env=environment())
+        if not was_there or done.returncode not in (22, 33, 36):
+            break
+        os.unlink(path)         # cannot be resumed: perhaps it is complete
     if done.returncode == 23 or full(done.stderr):
         os.path.exists(path) and os.unlink(path)
         raise Failure("disk full while fetching %s; free some space, or point "

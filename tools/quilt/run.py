@@ -67,7 +67,7 @@ def main(function):
         print("%s: %s" % (name, failure), file=sys.stderr)
         status = failure.status
     except KeyboardInterrupt:
-        print("%s: interrupted; nothing half-written is left, run it again"
+        print("%s: interrupted; run it again, nothing has to be cleaned up"
               % name, file=sys.stderr)
         status = TOOL
     except BrokenPipeError:

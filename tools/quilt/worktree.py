@@ -15,7 +15,7 @@ import os
 import shutil
 
 from . import base
-from .run import Failure, GitError, git, Progress
+from .run import Failure, GitError, Progress, TOOL, git
 
 BRANCH = "refs/heads/quilt"
 NOTES = "refs/notes/quilt"
@@ -172,7 +172,10 @@ def update(tree, queue, repo, commit, commits):
         elif now != tip:
             tree.git("reset", "-q", "--keep", tip)
     except GitError as error:
-        raise Failure("%s (remove %s and run this again)"
-                      % (error, tree.path), error.status)
+        room = os.statvfs(tree.path)        # git does not always say why
+        if room.f_bavail * room.f_frsize < 1 << 20:
+            error = "disk full: no room for the files of a kernel"
+        raise Failure("%s; remove %s or free some space, and run this again"
+                      % (error, tree.path), TOOL)
     store(tree, tip, last, commits)
     progress.done("%s at %.12s, %d patches" % (tree.path, tip, len(commits)))

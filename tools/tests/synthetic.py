@@ -33,7 +33,7 @@ while (<STDIN>) {
 	if (/UGLY/) { print "-:$n: WARNING:UGLY: ugly line\n"; $bad = 1; }
 	if (/^Upstream:/) { print "-:$n: ERROR:FIELD: ours\n"; $bad = 1; }
 }
-if (!$signed && $ignore ne "MISSING_SIGN_OFF") {
+if (!$signed && $ignore !~ /MISSING_SIGN_OFF/) {
 	print "-:$n: ERROR:MISSING_SIGN_OFF: Missing Signed-off-by\n"; $bad = 1;
 } elsif ($signed && index($signed, $from) < 0) {
 	print "-:$n: WARNING:NO_AUTHOR_SIGN_OFF: no sign-off by $from\n"; $bad = 1;

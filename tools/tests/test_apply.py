@@ -69,6 +69,18 @@ class Apply(Case):
         self.assertEqual(out.splitlines()[:2], first[:2])
         self.assertNotEqual(out.splitlines()[2:], first[2:])
 
+    def test_known_patch_between_new_ones(self):
+        """A patch whose file changes while its commit stays the same, then
+        one that is known, then one that changes."""
+        first = self.ok("commits").splitlines()
+        self.edit(0, "---\n", "---\nA word that git am drops.\n")
+        self.edit(2, "From here on", "From now on")
+        later = self.ok("commits").splitlines()
+        self.assertEqual(later[:2], first[:2])
+        self.assertNotEqual(later[2].split()[0], first[2].split()[0])
+        self.assertEqual([l.split()[1] for l in later],
+                         [l.split()[1] for l in first])
+
     def test_header_fields_do_not_change_ids(self):
         first = self.ok("commits")
         self.edit(1, "Proof: cow", "Proof: gup")

@@ -2,7 +2,6 @@
 """tools/base: every source gives the same commit, nothing half-written."""
 
 import os
-import re
 import resource
 import shutil
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import time
 import unittest
 
-from synthetic import Case, get, git, put
+from synthetic import Case, git, put
 
 from quilt import fetch
 
@@ -116,6 +115,12 @@ class Base(Case):
             f.write(data[:1000])
         self.ok("base")
 
+    def test_download_that_was_complete(self):
+        os.makedirs(os.path.join(self.cache, "downloads"))
+        shutil.copy(self.release.tarball,
+                    os.path.join(self.cache, "downloads"))
+        self.ok("base")
+
     def test_wrong_content(self):
         self.release.write_data(self.queue, sha256="0" * 64)
         self.fails("is not a clean v1.2.3", "base")
@@ -218,7 +223,7 @@ class Base(Case):
             os.killpg(run.pid, stop)
             out, err = run.communicate(timeout=20)
             self.assertEqual(run.returncode, 5, err)
-            self.assertIn("interrupted; nothing half-written", err)
+            self.assertIn("interrupted; run it again", err)
             self.assertNotIn("Traceback", err)
             self.assertEqual(self.left(), [])
 

@@ -69,6 +69,11 @@ class Check(Case):
         self.quiet("check", self.first)
         self.quiet("checks/header", os.path.basename(self.first))
         self.fails("nonsense is no patch of", "checks/header", "nonsense")
+        self.fails("nonsense is no patch of", "check", "nonsense")
+        os.unlink(os.path.join(self.queue, self.second))
+        status, out, err = self.run_tool("check")
+        self.assertEqual((status, out), (1, "series: series: NOFILE: line 6: "
+                                         "no file %s\n" % self.second), err)
 
     def test_check_that_breaks_is_status_5(self):
         self.env["PATH"] = self.path_without("codespell")
@@ -173,7 +178,7 @@ class Check(Case):
         one(none, "Upstream: v5.19-rc1 6c287605fd56", "DIFFERS")
         one(none, none + "\nDiffers: in nothing", "DIFFERS")
         one("Proof: cow/ro-pin x86_64,arm64\n", "", "PROOF")
-        for proof in ("", "cow/ro-pin", "ro-pin x86_64", "none",
+        for proof in ("", "cow/ro-pin", "cow/ x86_64", "none",
                       "cow/ro-pin x86_64, arm64"):
             one("Proof: cow/ro-pin x86_64,arm64", "Proof: " + proof, "PROOF")
         one("Proof: cow/ro-pin x86_64,arm64",
@@ -190,7 +195,7 @@ class Check(Case):
             self.quiet("checks/header")
             put(self.queue, self.second, text)
         for good in ("none it only moves code", "cow/*thp*/[a-z]* arm64",
-                     "cow/a x86_64\nProof: dio-swap/b s390x"):
+                     "cow/a x86_64\nProof: dio-swap s390x"):
             text = get(self.queue, self.second)
             self.edit(self.second, "cow/ro-pin x86_64,arm64", good)
             self.quiet("checks/header")

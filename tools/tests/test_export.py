@@ -122,8 +122,9 @@ class Export(Case):
 
     def test_rebase_edit_in_the_middle(self):
         git("rebase", "-qi", "refs/quilt/base", cwd=self.dir, env={
-            "GIT_SEQUENCE_EDITOR": "sed -i '2a exec sed -i s/swap_30/thirty/ "
-            "mm/swap.c \\&\\& git commit -qa --amend --no-edit'"})
+            "GIT_SEQUENCE_EDITOR": "sed -i '2a exec sed -i "
+            "s/swap_30/thirty/ mm/swap.c \\&\\& git commit -qa --amend "
+            "--no-edit'"})
         self.ok("export", self.dir)
         self.assertEqual(self.changes(), (["patches/" + self.names[1]], [],
                                           []))
@@ -149,6 +150,18 @@ class Export(Case):
         self.assertEqual(changed, ["patches/" + self.names[0], "series"])
         self.assertIn("\nProof: cow/ro-pin x86_64,arm64\nProof: dio/swap "
                       "x86_64\n", get(self.queue, "patches/" + self.names[0]))
+
+    def test_commits_that_lost_their_note(self):
+        """git cherry-pick copies no note; the subject says which patch it is,
+        a folded header line and other letters included."""
+        git("reset", "-q", "--hard", "refs/quilt/base", cwd=self.dir)
+        git("commit", "-q", "--allow-empty", "-m", "x", cwd=self.dir)
+        git("cherry-pick", "refs/quilt/base.." + self.tip, cwd=self.dir)
+        git("rebase", "-q", "--onto", "refs/quilt/base", "HEAD~4",
+            cwd=self.dir)
+        git("update-ref", "-d", "refs/notes/quilt", cwd=self.dir)
+        self.assertEqual(self.ok("export", self.dir), "")
+        self.assertEqual(self.changes(), ([], [], []))
 
     def test_split(self):
         self.commit("fs/file.c", "file_20;", "file_20a;", "x")

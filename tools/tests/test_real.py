@@ -7,7 +7,6 @@ are skipped.
 
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
