@@ -37,7 +37,7 @@ def parse(values, name="it"):
     out = []
     for value in values:
         match = FORM.match(value)
-        if not match:
+        if not match or match.group(1) == "none":
             raise Failure("harness", f"{name}: Proof: {value}: must be TEST/ROW ARCH[,ARCH] "
                                      "or none WHY")
         out.append((match.group(1), match.group(2).split(",")))
@@ -119,6 +119,7 @@ def compare(text, headers):
         found.append("the order is not that of the series")
     for name, _, results in read(text):
         for value, result in results.items():
-            if not result.endswith("-> pass"):
+            before, _, now = result.partition(" -> ")
+            if before not in RED or now != "pass":
                 found.append(f"{name}: {value} is not proven: {result or 'not run'}")
     return found
