@@ -64,7 +64,7 @@ class Trial:
         self.source, self.arch, self.jobs, self.out = source, arch, jobs, out
         self.rows = rows or tables.tests()
         self.allowed = [a.regexp for a in tables.allowed_splats() if a.arch in (arch["name"], "*")]
-        self.tip = build.kernel(source, source.tip, "patched", arch, [], jobs, out / "tip.log")
+        self.tip = build.kernel(source, source.tip, SLOT, arch, [], jobs, out / "tip.log")
         self.guest = build.guest(arch, out / "guest.log")
         self.accel = accel or boot.pick_accel(arch, self.tip / "kernel", say)
         self.first = {}         # kernel id -> the first commit that has it
