@@ -97,19 +97,24 @@ def publish(made, place):
     return place
 
 
-def kernel(source, commit, slot, arch, fragments, jobs, log):
-    """Build a commit's kernel, or find it in the cache.
-
-    Return its directory: kernel, vmlinux, config, *.ko, and selftests/ with
-    what kselftest installed.
-    """
+def recipe(source, commit, arch, fragments):
+    """(configuration, instruments beside it, place in the cache) of a commit's kernel."""
     names = config.fragments(arch, fragments, lambda path: source.has(commit, path))
     want = config.wanted(names)
     extra = instruments(source, commit)
     blobs = [source.git("rev-parse", f"{source.tip}:{path}") for files in extra for path in files]
     key = digest(source.tree_id(commit), "\n".join(want.values()), compiler(arch),
                  arch["make"], arch["target"], *blobs)
-    place = host.cache() / "kernels" / f"{arch['name']}-{key}"
+    return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
+
+
+def kernel(source, commit, slot, arch, fragments, jobs, log):
+    """Build a commit's kernel, or find it in the cache.
+
+    Return its directory: kernel, vmlinux, config, *.ko, and selftests/ with
+    what kselftest installed.
+    """
+    want, extra, place = recipe(source, commit, arch, fragments)
     if place.exists():
         say(f"{slot} kernel: as built before ({place.name})")
         os.utime(place)

@@ -48,9 +48,12 @@ def plan(rows, patterns, own, tip, guest):
     return lines, files, absent
 
 
-def make(kernel, tip_kernel, guest, rows, patterns, out, extra_lines=()):
-    """Write out/plan and out/initrd for a kernel; return tests left out."""
-    lines, files, absent = plan(rows, patterns, kernel / "selftests" / "vm",
+def make(kernel, tip_kernel, guest, rows, patterns, out, extra_lines=(), own=None):
+    """Write out/plan and out/initrd for a kernel; return tests left out.
+
+    own: the kernel whose selftests are taken first, when not its own.
+    """
+    lines, files, absent = plan(rows, patterns, (own or kernel) / "selftests" / "vm",
                                 tip_kernel / "selftests" / "vm", guest)
     modules = sorted(kernel.glob("*.ko"))
     built_beside = [text.split()[0] for _, text in tables.lines(CI / "instruments")]

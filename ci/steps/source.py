@@ -36,6 +36,13 @@ class Source:
         """Whether a commit has that file."""
         return bool(self.git("ls-tree", "--name-only", commit, path))
 
+    def grep(self, commit, text, where):
+        """The files of a commit that have that text."""
+        done = subprocess.run(["git", "--git-dir", self.git_dir, "grep", "-lF", text, commit,
+                               "--", where], text=True, stdout=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, check=False)
+        return [line.partition(":")[2] for line in done.stdout.splitlines()]
+
     def checkout(self, commit, slot):
         """Bring a work tree of the cache to a commit and return its path.
 
