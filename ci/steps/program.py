@@ -1,4 +1,4 @@
-"""What the commands over commits share: how they end, and where their files go."""
+"""What the commands share: how they end, and where their files go."""
 import os
 import signal
 import subprocess
@@ -9,10 +9,11 @@ from steps import host
 from steps.host import Failure
 
 
-def folder(name):
-    """A fresh folder out/NAME-<date>; out/latest-NAME points to the last one."""
+def folder(name=""):
+    """A fresh folder out/[NAME-]<date>; out/latest[-NAME] points to the last one."""
     top = host.TOP / "out"
-    stamp = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    name = name and name + "-"
+    stamp = name + time.strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         path = top / (stamp if number == 1 else f"{stamp}-{number}")
         try:
@@ -20,9 +21,10 @@ def folder(name):
             break
         except FileExistsError:
             continue
-    link = top / f".latest-{name}.{os.getpid()}"
+    latest = f"latest-{name}".rstrip("-")
+    link = top / f".{latest}.{os.getpid()}"
     link.symlink_to(path.name)
-    link.rename(top / f"latest-{name}")
+    link.rename(top / latest)
     return path
 
 
