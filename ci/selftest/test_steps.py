@@ -146,10 +146,26 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(code, 5)
         self.assertRegex(text, r"apt-get install -y --no-install-recommends .*\bgcc\b")
 
-    def test_full_disk(self):
-        code, text = self.run_it("--out", "/dev/full/x")
+    def test_bad_output_folder(self):
+        code, text = self.run_it("--out", "/dev/null/x")
         self.assertEqual(code, 5)
         self.assertNotIn("Traceback", text)
+        self.assertIn("/dev/null/x", text)
+
+    def test_full_disk(self):
+        """The cache is on a file system of one megabyte."""
+        mount = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=1M none "$1" && shift && '
+                 'exec "$@"', "sh", self.home]
+        if subprocess.run([*mount, "true"], capture_output=True, check=False).returncode:
+            self.skipTest("cannot mount a small file system: not root")
+        done = subprocess.run([*mount, sys.executable, RUN, "--out", self.home + "/out"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=120, check=False,
+                              env={**os.environ, "XDG_CACHE_HOME": self.home + "/cache"})
+        text = done.stdout + done.stderr
+        self.assertIn(done.returncode, (1, 5), text)
+        self.assertNotIn("Traceback", text)
+        self.assertRegex(text, "(?i)no space|disk is full|full")
 
     def test_interrupt(self):
         process = subprocess.Popen([sys.executable, RUN, "--out", self.home + "/out"],
