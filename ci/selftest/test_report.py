@@ -97,6 +97,11 @@ class Known(unittest.TestCase):
         self.hold(runs, known("x86_64 a until=cow -- why"))
         self.assertEqual(report.kinds(runs["patched"]), ["splat"])
 
+    def test_test_without_a_program_is_an_error(self):
+        runs = {"patched": {**run(("a", "pass")), "absent": {"b": "neither tree has b"}}}
+        self.assertEqual(report.left_out(runs),
+                         ["ci/tests: b did not run on patched: neither tree has b"])
+
     def test_form(self):
         with self.assertRaises(Exception):
             known("x86_64 a until=cow no reason")

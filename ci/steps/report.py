@@ -80,6 +80,12 @@ def hold_against(arch, runs, known, topics, patches, complete):
     return complaints
 
 
+def left_out(runs):
+    """Complaints about tests of the plan whose program no tree has."""
+    return [f"ci/tests: {test} did not run on {kernel}: {why}"
+            for kernel, run in runs.items() for test, why in run["absent"].items()]
+
+
 def unexpected(run):
     """The rows of a run that fail and are not known to."""
     return [row for row in run["rows"] if row.status in ("fail", "timeout") and not row.known]

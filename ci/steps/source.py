@@ -58,6 +58,16 @@ class Source:
                        check=True, stdin=subprocess.DEVNULL)
         return path
 
+    def applied(self, name):
+        """(topics, patches) that are in the series up to a patch or topic; None
+        is all.  A topic counts once its last patch is there."""
+        last = [commit for commit, *_ in self.patches].index(self.upto(name)) \
+            if self.patches else -1
+        patches = [path.removeprefix("patches/") for _, _, _, path in self.patches[:last + 1]]
+        later = {topic for _, _, topic, _ in self.patches[last + 1:]}
+        topics = {topic for _, _, topic, _ in self.patches[:last + 1]} - later
+        return topics, patches
+
     def upto(self, name):
         """The commit of a patch or of the last patch of a topic; None is the tip."""
         if not name:
