@@ -74,7 +74,7 @@ class Apply(Case):
         one that is known, then one that changes."""
         first = self.ok("commits").splitlines()
         self.edit(0, "---\n", "---\nA word that git am drops.\n")
-        self.edit(2, "From here on", "From now on")
+        self.edit(2, "From here on", "From then on")
         later = self.ok("commits").splitlines()
         self.assertEqual(later[:2], first[:2])
         self.assertNotEqual(later[2].split()[0], first[2].split()[0])
