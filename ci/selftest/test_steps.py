@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
-from steps import boot, config, host, image, tables
+from steps import boot, build, config, host, image, tables
 
 RUN = host.CI / "run"
 
@@ -105,6 +106,20 @@ class Tables(unittest.TestCase):
                 file.flush()
                 with self.assertRaises(host.Failure, msg=text):
                     tables.tests(pathlib.Path(file.name))
+
+
+class Cache(unittest.TestCase):
+    def test_prune_keeps_what_was_used_last(self):
+        with tempfile.TemporaryDirectory() as folder, \
+                unittest.mock.patch.object(host, "cache", lambda: pathlib.Path(folder)):
+            for age, name in enumerate(("new", "middle", "old")):
+                path = pathlib.Path(folder) / "kernels" / name
+                path.mkdir(parents=True)
+                (path / "kernel").write_bytes(bytes(1000))
+                os.utime(path, (1e9 - age, 1e9 - age))
+            build.prune(2000)
+            self.assertEqual(sorted(p.name for p in (pathlib.Path(folder) / "kernels").iterdir()),
+                             ["middle", "new"])
 
 
 class CommandLine(unittest.TestCase):

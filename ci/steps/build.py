@@ -190,12 +190,15 @@ def guest(arch, log):
         shutil.rmtree(made, ignore_errors=True)
 
 
-def prune(keep=24):
-    """Forget kernels that were not used for longest."""
+def prune(limit=10 << 30):
+    """Forget the kernels that were not used for longest, until the rest is below
+    the limit in bytes."""
     folder = host.cache() / "kernels"
     if not folder.is_dir():
         return
-    kernels = sorted((p for p in folder.iterdir() if not p.name.startswith(".")),
-                     key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in kernels[keep:]:
-        shutil.rmtree(old, ignore_errors=True)
+    kept = 0
+    for path in sorted((p for p in folder.iterdir() if not p.name.startswith(".")),
+                       key=lambda p: p.stat().st_mtime, reverse=True):
+        kept += sum(f.lstat().st_size for f in path.rglob("*"))
+        if kept > limit:
+            shutil.rmtree(path, ignore_errors=True)

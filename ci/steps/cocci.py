@@ -5,7 +5,6 @@ What a rule says depends on the file's text only, so it is kept by that.
 import concurrent.futures
 import pathlib
 import re
-import shutil
 import subprocess
 import tempfile
 
@@ -21,7 +20,6 @@ class Rules:
         self.source, self.jobs = source, jobs
         self.version = subprocess.run(["spatch", "--version"], text=True, check=True,
                                       stdout=subprocess.PIPE).stdout
-        self.ocaml = bool(shutil.which("ocamlopt") or shutil.which("ocamlopt.opt"))
         self.id = source.git("rev-parse", f"{commit}:scripts/coccinelle")
         names = source.git("ls-tree", "-r", "--name-only", f"{commit}:scripts/coccinelle")
         self.texts = {n: source.git("show", f"{commit}:scripts/coccinelle/{n}")
@@ -35,7 +33,7 @@ class Rules:
         if not self.source.has(commit, file):
             return {}
         blob = self.source.git("rev-parse", f"{commit}:{file}")
-        key = build.digest(blob, file, self.id, self.version, str(self.ocaml), str(LIMIT))
+        key = build.digest(blob, file, self.id, self.version, str(LIMIT))
         known = facts.load("cocci", key)
         if "said" in known:
             return known["said"]
