@@ -150,6 +150,8 @@ class CommandLine(unittest.TestCase):
         self.assertIn(code, (1, 5))
         self.assertNotIn("Traceback", text)
         self.assertIn(self.home + "/tree", text)
+        with open(self.home + "/out/report.html", encoding="utf-8") as page:
+            self.assertIn('bad">failed', page.read())
 
     def test_missing_compiler_prints_the_line(self):
         tools = self.home + "/bin"

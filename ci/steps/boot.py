@@ -18,6 +18,13 @@ SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 15    # for an answer to the request for stacks
 
 
+def version(arch):
+    """What QEMU says of itself."""
+    return subprocess.run([arch["qemu"], "--version"], text=True, check=True,
+                          stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE).stdout.splitlines()[0]
+
+
 def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=""):
     """QEMU's command line as a list."""
     args = [arch["qemu"], "-accel", accel]
@@ -110,8 +117,8 @@ def panicked(console_log):
 
 class Progress:
     """Follows the result channel while it grows."""
-    def __init__(self, path, say):
-        self.path, self.say, self.offset, self.tail = path, say, 0, ""
+    def __init__(self, path, say, begun):
+        self.path, self.say, self.begun, self.offset, self.tail = path, say, begun, 0, ""
         self.started = False
         self.total = self.done = 0
 
@@ -131,19 +138,21 @@ class Progress:
             result = re.match(r"(ok|not ok) \d+ (.*)", line)
             if plan:
                 self.started, self.total = True, int(plan.group(1))
+                self.begun()
             elif result:
                 self.done += 1
                 self.say(f"{self.done}/{self.total} {result.group(1)} {result.group(2)}")
         return bool(new)
 
 
-def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT):
+def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
+        begun=lambda: None):
     """Boot a guest and wait for its end.
 
     out: directory that gets qemu.cmd (the exact command line), qemu.log,
     console.log and ktap.log.  silence: seconds without any line, before
-    scaling, after which the guest is taken for hung.  Return how it ended, for
-    verdict.judge().
+    scaling, after which the guest is taken for hung.  begun: called when the
+    first tests begin.  Return how it ended, for verdict.judge().
     """
     console_log, ktap_log = f"{out}/console.log", f"{out}/ktap.log"
     sockets = tempfile.mkdtemp(prefix="mmquilt-")
@@ -152,7 +161,7 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT)
         file.write(" ".join(map(shlex.quote, args)) + "\n")
     say(f"QEMU line: {out}/qemu.cmd")
     factor = scale(arch, accel)
-    progress = Progress(ktap_log, say)
+    progress = Progress(ktap_log, say, begun)
     try:
         with open(f"{out}/qemu.log", "w") as log:
             guest = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log,

@@ -108,22 +108,27 @@ def recipe(source, commit, arch, fragments):
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
-def kernel(source, commit, slot, arch, fragments, jobs, log):
+def kernel(source, commit, slot, arch, fragments, jobs, log, step=lambda *what: None):
     """Build a commit's kernel, or find it in the cache.
 
-    Return its directory: kernel, vmlinux, config, *.ko, and selftests/ with
-    what kselftest installed.
+    step: told which step begins, a begin() of record.Record.  Return its
+    directory: kernel, vmlinux, config, *.ko, and selftests/ with what kselftest
+    installed.
     """
     want, extra, place = recipe(source, commit, arch, fragments)
     if place.exists():
+        step("build", "as built before")
         say(f"{slot} kernel: as built before ({place.name})")
         os.utime(place)
         return place
     with host.locked(host.cache() / "trees" / f"{slot}.lock"):
+        step("source")
         tree = source.checkout(commit, slot)
+        step("config")
         build = tree / f".build-{'-'.join([arch['name'], *fragments])}"
         args = make_args(arch)
         config.make(tree, build, args, want, log)
+        step("build")
         say(f"{slot} kernel: building in {build}")
         make = ["make", "-C", tree, f"O={build}", f"-j{jobs}", *args]
         run([*make, arch["target"], "modules"], log, f"{slot} kernel")

@@ -100,20 +100,40 @@ def kinds(run):
     return out
 
 
-def _cell(row):
+def cell(row):
+    """A row's status as the word of the table."""
     if row is None:
         return "-"
     return WORD[row.status] + ("*" if row.known not in (None, "fixed") else "")
 
 
-def _group_cell(rows):
+def group_cell(rows):
+    """The statuses of a test's rows, counted."""
     if not rows:
         return "-"
     if len(rows) == 1:
-        return _cell(rows[0])
-    count = collections.Counter(_cell(row) for row in rows)
+        return cell(rows[0])
+    count = collections.Counter(cell(row) for row in rows)
     order = [c for c in (PASS, FAIL, FAIL + "*", "TIME", "TIME*", SKIP) if count[c]]
     return ", ".join(f"{count[c]} {c}" for c in order)
+
+
+def groups(runs):
+    """{test: names of its rows on either kernel}, in order."""
+    out = {}
+    for name in dict.fromkeys(row.name for run in runs.values() for row in run["rows"]):
+        out.setdefault(name.split("/")[0], []).append(name)
+    return out
+
+
+def changes(members, rows):
+    """What became of a test's rows, in words; rows: {kernel: {name: Row}}."""
+    if len(rows) != 2:
+        return ""
+    count = collections.Counter(change(*(counterpart(m, of) for of in rows.values()))
+                                for m in members)
+    return ", ".join(f"{n} {word}" if len(members) > 1 else word
+                     for word, n in count.items() if word != "same") or "same"
 
 
 def table(runs, every_row=False):
@@ -125,29 +145,17 @@ def table(runs, every_row=False):
     """
     names = list(runs)
     rows = {name: {row.name: row for row in run["rows"]} for name, run in runs.items()}
-    order = []
-    for name in names:
-        order += [r for r in rows[name] if r not in order]
-    groups = collections.OrderedDict()
-    for row in order:
-        groups.setdefault(row.split("/")[0], []).append(row)
     lines = [["test", *names, "change"] if len(names) == 2 else ["test", *names, ""]]
     reasons = []
-    for group, members in groups.items():
-        cells = [_group_cell([rows[n][m] for m in members if m in rows[n]]) for n in names]
-        changes = collections.Counter()
-        if len(names) == 2:
-            changes = collections.Counter(
-                change(*(counterpart(m, rows[n]) for n in names)) for m in members)
-        word = ", ".join(f"{n} {c}" if len(members) > 1 else c for c, n in changes.items()
-                         if c != "same") or ("same" if len(names) == 2 else "")
-        lines.append([group, *cells, word])
+    for group, members in groups(runs).items():
+        cells = [group_cell([rows[n][m] for m in members if m in rows[n]]) for n in names]
+        lines.append([group, *cells, changes(members, rows)])
         for member in members:
             pair = [counterpart(member, rows[n]) for n in names]
             what = change(*pair) if len(pair) == 2 else ""
             loud = any(r and r.status in ("fail", "timeout") and not r.known for r in pair)
             if len(members) > 1 and (every_row or loud or what in ("fixed", "broken", "lost")):
-                lines.append(["  " + member.split("/", 1)[-1], *map(_cell, pair), what])
+                lines.append(["  " + member.split("/", 1)[-1], *map(cell, pair), what])
             for name, row in zip(names, pair):
                 known = row and row.known
                 if row and member in rows[name] and row.status != "pass" and row.why and \

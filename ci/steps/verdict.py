@@ -132,12 +132,13 @@ def results(ktap):
 
     Return a dict: rows, planned (tests), done (tests with a result), running
     (the test that was begun and has no result), setup (what could not be
-    prepared), ended (the guest came to the end of its plan), bail (why not).
+    prepared), ended (the guest came to the end of its plan), bail (why not),
+    seconds (of each test).
     """
     out = {"rows": [], "planned": None, "done": 0, "running": None,
-           "setup": [], "ended": False, "bail": None}
+           "setup": [], "ended": False, "bail": None, "seconds": {}}
     nested = {"rows": [], "planned": None}
-    last_nested, begun, seconds = "", "", {}
+    last_nested, begun, seconds = "", "", out["seconds"]
     for line in ktap.splitlines(keepends=True):
         whole = line.endswith("\n")
         line = line.rstrip("\r\n")
