@@ -108,11 +108,11 @@ def recipe(source, commit, arch, fragments):
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
-def kernel(source, commit, slot, arch, fragments, jobs, log):
+def kernel(source, commit, slot, arch, fragments, jobs, log, programs=True, strict=True):
     """Build a commit's kernel, or find it in the cache.
 
-    Return its directory: kernel, vmlinux, config, *.ko, and selftests/ with
-    what kselftest installed.
+    Return its directory: kernel, vmlinux, config, *.ko, and, with programs,
+    selftests/ with what kselftest installed.  strict: see config.make().
     """
     want, extra, place = recipe(source, commit, arch, fragments)
     if place.exists():
@@ -123,7 +123,7 @@ def kernel(source, commit, slot, arch, fragments, jobs, log):
         tree = source.checkout(commit, slot)
         build = tree / f".build-{'-'.join([arch['name'], *fragments])}"
         args = make_args(arch)
-        config.make(tree, build, args, want, log)
+        config.make(tree, build, args, want, log, strict)
         say(f"{slot} kernel: building in {build}")
         make = ["make", "-C", tree, f"O={build}", f"-j{jobs}", *args]
         run([*make, arch["target"], "modules"], log, f"{slot} kernel")
@@ -145,7 +145,8 @@ def kernel(source, commit, slot, arch, fragments, jobs, log):
             with open(build / "modules.order") as order:
                 for path in order.read().split():
                     shutil.copy(build / path, made)
-            selftests(tree, build, args, made / "selftests", log, slot)
+            if programs:
+                selftests(tree, build, args, made / "selftests", log, slot)
             run(["gcc", "-O2", "-w", "-o", made / "gen_init_cpio", tree / "usr/gen_init_cpio.c"],
                 log, "gen_init_cpio")
             shutil.copy(build / arch["kernel"], made / "kernel")
