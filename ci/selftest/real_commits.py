@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""ci/each, ci/prove and ci/bisect on a made-up series with real kernels: each patch
-is wrong in one way, and has to be found out.  Takes minutes, so ci/test does not
-run it:  ci/selftest/real_commits.py [Each | Prove]"""
+"""ci/each, ci/prove, ci/bisect and ci/bench on a made-up series with real kernels:
+each patch is wrong in one way, and has to be found out.  Takes minutes, so ci/test
+does not run it:  ci/selftest/real_commits.py [Each | Prove | Bench]"""
 import difflib
 import pathlib
 import re
@@ -11,7 +11,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from steps import host, source, tables  # noqa: E402
+from steps import bench, build, host, source, tables  # noqa: E402
 
 FILE = "mm/gup_benchmark.c"
 TEST = "tools/testing/selftests/vm/map_populate.c"
@@ -137,6 +137,47 @@ class Prove(Real):
         self.assertEqual(code, 0)
         self.assertIn("  made/proven.patch\n", text)
         self.assertIn("confirmed: ", text)
+
+
+class Bench(Real):
+    FILE = "mm/memory.c"
+    ROWS = ("-t", "anon-*.base", "-t", "exit-write.base", "-t", "munmap.base")
+
+    def bench(self, name, old, new):
+        return run(host.CI / "bench", "--twice", *self.ROWS, "-q",
+                   queue(self.folder, [(name, mail(name, old, new, self.FILE))]))
+
+    def test_slower_kernel_and_needless_copies(self):
+        old = self.original(self.FILE)
+        slow = re.sub(r"(?s)(\nstatic vm_fault_t do_anonymous_page\(.*?\n\n)",
+                      r'\1\tasm volatile(".rept 200; nop; .endr");\n\n', old, count=1)
+        slow = slow.replace("if (PageKsm(page) || page_count(page) != 1)",
+                            "if (PageKsm(page) || page_count(page) > 0)", 1)
+        self.assertEqual(slow.count("nop") - old.count("nop"), 1)
+        self.assertEqual(slow.count("page_count(page) > 0") - old.count("page_count(page) > 0"), 1)
+        code, text = self.bench("slow", old, slow)
+        self.assertEqual(code, 1)
+        for line in (r"anon-write\.base: \d\.\d+ times the instructions of base, the limit",
+                     r"anon-read\.base: \d\.\d+ times the instructions of base, the limit",
+                     r"exit-write\.base: 1 copies that nobody needs, the base does 0$"):
+            self.assertRegex(text, re.compile(f"^limit: {line}", re.MULTILINE))
+        self.assertNotIn("limit: munmap", text)
+        self.assertNotIn("two runs of", text)
+
+    def test_clock_that_does_not_count(self):
+        arch = tables.arch("x86_64")
+        arch["machine-bench"] = arch["machine-bench"].replace("-icount shift=0,sleep=off", "")
+        folder = pathlib.Path(self.folder)
+        kernel = bench.kernel(self.source, self.source.base, "bench", arch, 2, folder / "log")
+        with self.assertRaisesRegex(host.Failure, "is this qemu -icount shift=0"):
+            bench.measure(arch, kernel, build.guest(arch, folder / "log"), ["anon-read.*"],
+                          folder / "out", "base")
+
+    def test_no_slower(self):
+        old = self.original(self.FILE)
+        code, text = self.bench("same", old, old + "/* A comment. */\n")
+        self.assertEqual(code, 0)
+        self.assertRegex(text, r"(?m)^anon-write\.base +(\d+) +\1 +1\.000 ")
 
 
 if __name__ == "__main__":

@@ -108,12 +108,13 @@ def recipe(source, commit, arch, fragments):
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
-def kernel(source, commit, slot, arch, fragments, jobs, log, step=lambda *what: None):
+def kernel(source, commit, slot, arch, fragments, jobs, log, programs=True, strict=True,
+           step=lambda *what: None):
     """Build a commit's kernel, or find it in the cache.
 
-    step: told which step begins, a begin() of record.Record.  Return its
-    directory: kernel, vmlinux, config, *.ko, and selftests/ with what kselftest
-    installed.
+    step: told which step begins, a begin() of record.Record.  strict: see
+    config.make().  Return its directory: kernel, vmlinux, config, *.ko, and,
+    with programs, selftests/ with what kselftest installed.
     """
     want, extra, place = recipe(source, commit, arch, fragments)
     if place.exists():
@@ -127,7 +128,7 @@ def kernel(source, commit, slot, arch, fragments, jobs, log, step=lambda *what: 
         step("config")
         build = tree / f".build-{'-'.join([arch['name'], *fragments])}"
         args = make_args(arch)
-        config.make(tree, build, args, want, log)
+        config.make(tree, build, args, want, log, strict)
         step("build")
         say(f"{slot} kernel: building in {build}")
         make = ["make", "-C", tree, f"O={build}", f"-j{jobs}", *args]
@@ -150,7 +151,8 @@ def kernel(source, commit, slot, arch, fragments, jobs, log, step=lambda *what: 
             with open(build / "modules.order") as order:
                 for path in order.read().split():
                     shutil.copy(build / path, made)
-            selftests(tree, build, args, made / "selftests", log, slot)
+            if programs:
+                selftests(tree, build, args, made / "selftests", log, slot)
             run(["gcc", "-O2", "-w", "-o", made / "gen_init_cpio", tree / "usr/gen_init_cpio.c"],
                 log, "gen_init_cpio")
             shutil.copy(build / arch["kernel"], made / "kernel")

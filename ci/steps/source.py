@@ -1,4 +1,6 @@
 """Where trees come from: the base and each patch as commits of one bare repo."""
+import hashlib
+import os
 import subprocess
 
 from steps import host
@@ -12,6 +14,18 @@ def _tool(*args):
         raise Failure("harness" if done.returncode == 5 else "apply",
                       f"tools/{args[0]} failed, its reason is above")
     return done.stdout
+
+
+def _files(tree):
+    """The files of a work tree, as bytes; without what its git ignores."""
+    if (tree / ".git").exists():
+        return subprocess.run(["git", "-C", str(tree), "ls-files", "-z", "-co",
+                               "--exclude-standard"], check=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE).stdout.split(b"\0")
+    top = os.fsencode(tree)
+    return [os.path.relpath(os.path.join(folder, name), top)
+            for folder, folders, files in os.walk(top)
+            for name in files + [f for f in folders if os.path.islink(os.path.join(folder, f))]]
 
 
 class Source:
@@ -57,6 +71,38 @@ class Source:
         subprocess.run(["git", "-C", str(path), "checkout", "-q", "-f", "--detach", commit],
                        check=True, stdin=subprocess.DEVNULL)
         return path
+
+    def drop(self, slot):
+        """Remove a work tree that checkout() made."""
+        self.git("worktree", "remove", "--force", str(host.cache() / "trees" / slot))
+
+    def adopt(self, tree):
+        """The files of any other kernel tree, as they are now, as a commit.
+
+        The tree is only read.  Of a git work tree, what git ignores is left out.
+        """
+        tree = tree.resolve()
+        if not (tree / "Kconfig").is_file():
+            raise Failure("harness", f"{tree} has no Kconfig: name a work tree of a kernel")
+        with host.locked(host.cache() / "vs.lock"):
+            index = host.cache() / f"vs-{hashlib.sha256(bytes(tree)).hexdigest()[:12]}.index"
+            git = ["git", "-c", "core.compression=1", "-c", "core.autocrlf=false",
+                   "-c", "core.bare=false", "--git-dir", self.git_dir, "--work-tree", str(tree)]
+            env = {**os.environ, "GIT_INDEX_FILE": str(index)}
+            for who in ("AUTHOR", "COMMITTER"):
+                env.update({f"GIT_{who}_NAME": "mmquilt", f"GIT_{who}_EMAIL": "mmquilt@localhost",
+                            f"GIT_{who}_DATE": "@0 +0000"})
+
+            def do(*args, **kwargs):
+                return subprocess.run([*git, *args], check=True, env=env, cwd=tree,
+                                      stdout=subprocess.PIPE, **kwargs).stdout
+            say(f"reading {tree}")
+            names = {*_files(tree), *do("ls-files", "-z").split(b"\0")} - {b""}
+            do("update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=b"\0".join(names))
+            made = do("commit-tree", "-m", "adopted",
+                      do("write-tree").decode().strip()).decode().strip()
+            do("update-ref", f"refs/vs/{index.stem}", made)
+        return made
 
     def applied(self, name):
         """(topics, patches) that are in the series up to a patch or topic; None

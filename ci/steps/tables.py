@@ -15,7 +15,8 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "cross", "packages", "native", "target", "kernel", "config",
              "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "limit-scale"}
+             "console", "append", "limit-scale", "machine-bench"}
+OPTIONAL = {"append", "machine-bench"}
 
 
 def arch(name):
@@ -29,8 +30,9 @@ def arch(name):
         if key not in ARCH_KEYS or key in out:
             raise Failure("harness", f"{path}:{number}: bad key {key!r}")
         out[key] = value.strip()
-    if ARCH_KEYS - out.keys() - {"append"}:
-        raise Failure("harness", f"{path}: no " + ", ".join(sorted(ARCH_KEYS - out.keys())))
+    if ARCH_KEYS - out.keys() - OPTIONAL:
+        raise Failure("harness", f"{path}: no " + ", ".join(
+            sorted(ARCH_KEYS - out.keys() - OPTIONAL)))
     return out
 
 
