@@ -39,7 +39,7 @@ static u64 bits(pte_t pte)
 
 static int same(pte_t a, pte_t b)
 {
-	return !__builtin_memcmp(&a, &b, sizeof(a));
+	return bits(a) == bits(b);
 }
 
 #define check(cond, pte, type, offset) do {					\

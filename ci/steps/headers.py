@@ -145,7 +145,7 @@ def command(what, where, program, marker):
               for word in what["config"].split()]
     return [COMPILER[what["bits"]][0], "-std=gnu11", "-fgnu89-inline", "-O1", "-w", "-static",
             "-nostdinc", "-fno-builtin", "-fno-strict-aliasing",
-            "-D__KERNEL__", "-DVARIANT_NEVER=" + (what["never"] or "0"),
+            "-D__KERNEL__", f"-DVARIANT_NEVER=({what['never'] or 0})",
             *(["-DMARKER"] if marker else []), *config, *(f"-D{word}" for word in what["define"].split()), "-I", str(where),
             "-include", str(FOLDER / "kernel.h"),
             "-o", str(program), str(FOLDER / "swp_pte.c")]
