@@ -16,6 +16,9 @@
 extern int printf(const char *format, ...);
 
 #define TYPES (1UL << MAX_SWAPFILES_SHIFT)
+#ifndef VARIANT_TYPES
+#define VARIANT_TYPES TYPES
+#endif
 #define RANDOM_OFFSETS 200
 #define SHOWN 5
 
@@ -230,7 +233,7 @@ static void all(void (*test)(unsigned long, unsigned long))
 {
 	unsigned long type;
 
-	for (type = 0; type < TYPES; type++)
+	for (type = 0; type < VARIANT_TYPES; type++)
 		offsets(type, test);
 }
 
