@@ -32,8 +32,8 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
     args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
     args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-kernel", str(kernel)]
-    line = f"console={arch['console']} panic=-1 limit_scale={scale(arch, accel)} "
-    line += f"{arch.get('append', '')} {append}"
+    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
+    line += f"limit_scale={scale(arch, accel)} {arch.get('append', '')} {append}"
     if initrd:
         args += ["-initrd", str(initrd)]
     args += ["-append", " ".join(line.split()),
