@@ -73,10 +73,17 @@ static void say(const char *fmt, ...)
 	}
 }
 
-/* Into the kernel's log, so that the console shows what ran when. */
+/*
+ * Into the kernel's log, so that the console shows what ran when.  Not with
+ * dprintf(), which gives up because this file cannot tell its position.
+ */
 static void note(const char *what, const char *name)
 {
-	dprintf(kmsg, "<6>init: %s %s\n", what, name);
+	char line[256];
+	int len = snprintf(line, sizeof(line), "<6>init: %s %s\n", what, name);
+
+	if (write(kmsg, line, len) != len)
+		say("# setup: write /dev/kmsg: %s\n", strerror(errno));
 }
 
 static double now(void)

@@ -211,7 +211,20 @@ class Qemu(unittest.TestCase):
         self.assertIn("panic=-1", append)
         self.assertIn(f"limit_scale={arch['limit-scale']}", append)
         self.assertIn("extra=1", append)
-        self.assertEqual(boot.scale(arch, "kvm"), 1)
+
+    def test_a_slow_guest_gets_time(self):
+        plain = {"limit-scale": "4", "append": "a"}
+        self.assertEqual(config.tuned(plain, ["common"]), {**plain, "slower": 1})
+        self.assertEqual([boot.scale(plain, accel) for accel in ("kvm", "tcg")], [1, 4])
+        debug = config.tuned(plain, ["debug"])
+        self.assertGreater(debug["slower"], 1)
+        self.assertIn("a page_owner=on", debug["append"])
+        self.assertEqual([boot.scale(debug, accel) for accel in ("kvm", "tcg")],
+                         [debug["slower"], 4 * debug["slower"]])
+        self.assertIn("watchdog_thresh=10 ", boot.watchdogs(1))
+        self.assertIn("watchdog_thresh=40 ", boot.watchdogs(4))
+        self.assertIn("watchdog_thresh=60 ", boot.watchdogs(12))    # the most there is
+        self.assertIn("hung_task_timeout_secs=1440", boot.watchdogs(12))
 
 
 if __name__ == "__main__":

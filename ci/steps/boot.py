@@ -16,6 +16,9 @@ from steps import host, verdict
 BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 15    # for an answer to the request for stacks
+# name, default, largest: a soft lockup is twice the first
+WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
+             ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
 
 
 def version(arch):
@@ -32,7 +35,8 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
     args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
     args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-kernel", str(kernel)]
-    line = f"console={arch['console']} panic=-1 limit_scale={scale(arch, accel)} "
+    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
+    line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
     line += f"{arch.get('append', '')} {append}"
     if initrd:
         args += ["-initrd", str(initrd)]
@@ -48,7 +52,14 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
 
 def scale(arch, accel):
     """How many times slower than real hardware a guest may be."""
-    return 1 if accel == "kvm" else int(arch["limit-scale"])
+    return (1 if accel == "kvm" else int(arch["limit-scale"])) * arch.get("slower", 1)
+
+
+def watchdogs(factor):
+    """Boot parameters that give the kernel's own watchdogs that much more time:
+    their defaults times the factor, up to the largest that the kernel takes."""
+    return " ".join(f"{name}={min(largest, default * factor)}"
+                    for name, default, largest in WATCHDOGS)
 
 
 class Monitor:

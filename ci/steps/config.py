@@ -1,4 +1,6 @@
 """A kernel's configuration: allnoconfig plus fragments, each line verified."""
+import math
+import re
 import subprocess
 
 from steps.host import CI, Failure
@@ -23,6 +25,21 @@ def fragments(arch, names, has_file):
         if not first.startswith("# only: ") or has_file(first[8:].strip()):
             out.append(path)
     return out
+
+
+def notes(names, key):
+    """What the fragments note under a key, as "# KEY: TEXT", one text a note.
+
+    slower: how many times slower it makes a kernel.  append: boot parameters.
+    """
+    text = "\n".join((CI / "config" / f"{name}.config").read_text() for name in names)
+    return re.findall(rf"^# {key}: (.+)$", text, re.MULTILINE)
+
+
+def tuned(arch, names):
+    """The arch for a kernel with those fragments."""
+    return {**arch, "slower": math.prod(map(int, notes(names, "slower"))),
+            "append": " ".join([arch.get("append", ""), *notes(names, "append")])}
 
 
 def wanted(paths):
