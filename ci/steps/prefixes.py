@@ -61,17 +61,28 @@ def select(prefixes, text):
     return prefixes[start:end + 1]
 
 
-def kernel_id(source, commit):
-    """One word for what a kernel build reads of a commit.
+def kernel_id(source, commit, arch):
+    """One word for what an arch's kernel build reads of a commit.
 
-    Patches to selftests and documentation do not change it.
+    Patches to selftests and documentation do not change it; those to other arches
+    do not either if the arch says which folders of arch/ it reads.
     """
-    lines = source.git("ls-tree", commit).splitlines()
-    if any(line.endswith("\ttools") for line in lines):
-        lines = [line for line in lines if not line.endswith("\ttools")]
-        lines += [line.replace("\t", "\ttools/", 1)
-                  for line in source.git("ls-tree", f"{commit}:tools").splitlines()]
-    kept = [line for line in lines if line.partition("\t")[2] not in IGNORED]
+    def inside(lines, folder):
+        """The lines of ls-tree with a folder replaced by what is in it."""
+        if not any(line.endswith(f"\t{folder}") for line in lines):
+            return lines
+        return [line for line in lines if not line.endswith(f"\t{folder}")] + [
+            line.replace("\t", f"\t{folder}/", 1)
+            for line in source.git("ls-tree", f"{commit}:{folder}").splitlines()]
+
+    lines = inside(inside(source.git("ls-tree", commit).splitlines(), "tools"), "arch")
+    reads = arch.get("reads", "").split()
+
+    def counts(line):
+        path = line.partition("\t")[2]
+        return path not in IGNORED and not (
+            reads and " tree " in line and path.startswith("arch/") and path not in reads)
+    kept = [line for line in lines if counts(line)]
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:16]
 
 

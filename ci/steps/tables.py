@@ -15,8 +15,8 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "cross", "packages", "native", "target", "kernel", "config",
              "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "limit-scale", "machine-bench"}
-OPTIONAL = {"append", "machine-bench"}
+             "console", "append", "limit-scale", "machine-bench", "reads"}
+OPTIONAL = {"append", "machine-bench", "reads"}
 
 
 def arch(name):

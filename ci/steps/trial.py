@@ -69,7 +69,7 @@ class Trial:
         self.accel = accel or boot.pick_accel(arch, self.tip / "kernel", say)
         self.first = {}         # kernel id -> the first commit that has it
         for commit in (source.base, *(c for c, *_ in source.patches)):
-            self.first.setdefault(prefixes.kernel_id(source, commit), commit)
+            self.first.setdefault(prefixes.kernel_id(source, commit, arch), commit)
         self.boots = 0
 
     def has(self, row):
@@ -78,7 +78,7 @@ class Trial:
 
     def same_kernel(self, commit):
         """The first commit of the series with the very kernel of this one."""
-        return self.first[prefixes.kernel_id(self.source, commit)]
+        return self.first[prefixes.kernel_id(self.source, commit, self.arch)]
 
     def kernel(self, commit):
         return build.kernel(self.source, commit, SLOT, self.arch, [], self.jobs,
@@ -108,7 +108,7 @@ class Trial:
     def key(self, commit, row, own):
         plan = " ".join(" ".join(words) for _, words in self.rows)
         files = self.source.tree_id(commit) if own else self.source.tree_id(self.source.tip)
-        return build.digest(prefixes.kernel_id(self.source, commit), files, plan, row,
+        return build.digest(prefixes.kernel_id(self.source, commit, self.arch), files, plan, row,
                             self.guest.name, build.compiler(self.arch), self.accel,
                             *(p.pattern for p in self.allowed))
 

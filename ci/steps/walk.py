@@ -26,7 +26,7 @@ class Walk:
 
     def key(self, commit):
         """The same for two commits whose kernels are built from the same files."""
-        return build.digest(prefixes.kernel_id(self.source, commit),
+        return build.digest(prefixes.kernel_id(self.source, commit, self.arch),
                             "\n".join(self.wanted(commit).values()), self.compiler,
                             self.arch["make"], self.arch["target"], "W=1 1")
 
