@@ -13,11 +13,12 @@ import subprocess
 import tempfile
 
 from steps import tables
-from steps.host import CI, Failure
+from steps.host import CI, TOP, Failure
 from steps.trial import Outcome
 
 ARCH = "host"           # what a Proof: says in an arch's place
 FOLDER = CI / "pgtable"
+TABLE = TOP / "Documentation/swap-marker.rst"
 KEYS = {"arch", "bits", "config", "define", "real", "empty", "never", "path"}
 TESTS = ("swp_entry", "swp_pte")
 START = ["linux/kconfig.h", "asm/page.h", "linux/pgtable.h", "linux/swap.h",
@@ -200,6 +201,40 @@ def rows(name, output, bad=""):
         if bad or f"{test}/{name}" not in found:
             found[f"{test}/{name}"] = Row("error", bad or "the program did not say")
     return found
+
+
+def table(base, patched):
+    """{variant: line} of what run() said of the variants on both kernels."""
+    def fact(said, pattern, default="-"):
+        match = re.search(pattern, said)
+        return match.group(1) if match else default
+
+    lines = {}
+    for name, (found, said) in patched.items():
+        words = [variant(name)["arch"], fact(said, r"the marker is (.*)")]
+        words += [fact(text, r"a swap area is at most ([^:]*)") for text in (base[name][1], said)]
+        words += [f"{base[name][0][f'{test}/{name}'].status} -> {found[f'{test}/{name}'].status}"
+                  for test in TESTS]
+        lines[name] = f"{name:<20}" + "".join(
+            f"{word:<{width}}" for word, width in zip(words, (12, 8, 10, 10, 14, 14))).rstrip()
+    return lines
+
+
+def keep_table(base, patched, write):
+    """Write the lines of these variants into TABLE, or say whether they stand there."""
+    text = TABLE.read_text()
+    head, mark, rest = text.partition("\n::\n\n")
+    old = {line.split()[0]: line.strip() for line in rest.splitlines() if line.strip()}
+    new = table(base, patched)
+    if not write:
+        return mark != "" and all(old.get(name) == line for name, line in new.items()) \
+            and set(old) == {"variant", *variants()}
+    title = f"{'variant':<20}{'arch':<12}{'marker':<8}{'base':<10}{'patched':<10}" \
+            f"{'swp_entry':<14}swp_pte"
+    every = {**{n: line for n, line in old.items() if n in variants()}, **new}
+    TABLE.write_text(f"{head}\n::\n\n    {title}\n" +
+                     "".join(f"    {every[name]}\n" for name in sorted(every)))
+    return True
 
 
 class Trial:
