@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import time
 
-from steps import config, host, tables
+from steps import config, host, prefixes, tables
 from steps.host import CI, Failure, say
 
 # Nothing of a build may depend on when, where or by whom it was done.
@@ -97,14 +97,18 @@ def publish(made, place):
     return place
 
 
-def recipe(source, commit, arch, fragments):
-    """(configuration, instruments beside it, place in the cache) of a commit's kernel."""
+def recipe(source, commit, arch, fragments, programs=True):
+    """(configuration, instruments beside it, place in the cache) of a commit's kernel.
+
+    Without the selftests, commits whose kernels are made of the same files share one.
+    """
     names = config.fragments(arch, fragments, lambda path: source.has(commit, path))
     want = config.wanted(names)
     extra = instruments(source, commit)
     blobs = [source.git("rev-parse", f"{source.tip}:{path}") for files in extra for path in files]
-    key = digest(source.tree_id(commit), "\n".join(want.values()), compiler(arch),
-                 arch["make"], arch["target"], *blobs)
+    files = source.tree_id(commit) if programs else prefixes.kernel_id(source, commit, arch)
+    key = digest(files, "\n".join(want.values()), compiler(arch), arch["make"],
+                 arch["target"], *blobs)
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
@@ -116,7 +120,7 @@ def kernel(source, commit, slot, arch, fragments, jobs, log, programs=True, stri
     config.make().  Return its directory: kernel, vmlinux, config, *.ko, and,
     with programs, selftests/ with what kselftest installed.
     """
-    want, extra, place = recipe(source, commit, arch, fragments)
+    want, extra, place = recipe(source, commit, arch, fragments, programs)
     if place.exists():
         step("build", "as built before")
         say(f"{slot} kernel: as built before ({place.name})")

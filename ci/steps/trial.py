@@ -80,13 +80,14 @@ class Trial:
         """The first commit of the series with the very kernel of this one."""
         return self.first[prefixes.kernel_id(self.source, commit, self.arch)]
 
-    def kernel(self, commit):
+    def kernel(self, commit, own=False):
+        """A commit's kernel; with its own selftests, too, if they are wanted."""
         return build.kernel(self.source, commit, SLOT, self.arch, [], self.jobs,
-                            self.out / f"{commit[:12]}.build.log")
+                            self.out / f"{commit[:12]}.build.log", programs=own)
 
     def boot(self, commit, rows, own=False):
         """Boot a commit once with those rows; return (judged, console)."""
-        kernel = self.kernel(commit)
+        kernel = self.kernel(commit, own)
         self.boots += 1
         where = self.out / f"{self.boots:03}-{commit[:12]}"
         where.mkdir()
