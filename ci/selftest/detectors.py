@@ -47,7 +47,7 @@ def complaint(name, kinds, judged, console):
     # A kernel that spins is free to complain about that, too.
     if "hang" in kinds:
         got = [k for k in got if k != "splat"]
-        if "Call Trace" not in console:
+        if "call trace" not in console.lower():
             return f"{name}: hung, and no stack was had of it"
     if got != kinds:
         return f"{name}: expected {','.join(kinds) or 'none'}, got {','.join(got) or 'none'}"
