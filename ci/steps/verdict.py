@@ -150,7 +150,12 @@ def results(ktap):
             if got:
                 number, row = got
                 # The harness of 5.10 names a test that it skips only when it starts it.
-                row.name = row.name or begun or number or "?"
+                # Other programs name it in the reason: "ok 3 # SKIP NAME: why".
+                named = re.match(r"(\S+): (.+)", row.why)
+                row.name = row.name or begun
+                if not row.name and row.status == "skip" and named:
+                    row.name, row.why = named.groups()
+                row.name = row.name or number or "?"
                 if row.status == "fail" and not row.why:
                     row.why = last_nested[2:].strip()
                 taken = {r.name for r in nested["rows"]}
