@@ -21,7 +21,7 @@ NOTICED = {
 
 class Debug(unittest.TestCase):
     def notices(self, point):
-        arch = config.tuned(tables.arch(os.uname().machine), ["debug"])
+        arch = config.tuned(tables.arch(tables.native()), ["debug"])
         src = source.Source(TOP)
         out = program.folder("debug-kernel")
         kernel = build.kernel(src, src.tip, "patched", arch, ["debug"], os.cpu_count() or 1,

@@ -24,7 +24,8 @@ class Change(unittest.TestCase):
         for base, patched, word in (
                 ("fail", "pass", "fixed"), ("timeout", "pass", "fixed"), ("pass", "fail", "broken"),
                 ("pass", "timeout", "broken"), ("pass", "skip", "lost"), ("pass", "pass", "same"),
-                ("fail", "fail", "same"), ("skip", "pass", "same")):
+                ("fail", "fail", "same"), ("skip", "pass", "same"),
+                ("fail", "skip", "skipped")):
             self.assertEqual(report.change(Row("a", base), Row("a", patched)), word)
         self.assertEqual(report.change(None, Row("a", "pass")), "new")
         self.assertEqual(report.change(Row("a", "pass"), None), "gone")
@@ -72,6 +73,18 @@ class Known(unittest.TestCase):
         self.assertEqual(self.hold(runs, []), [])
         self.assertEqual(report.kinds(runs["base"]), [])
 
+    def test_base_that_fails_where_the_patched_tree_skips_needs_no_line(self):
+        runs = {"base": run(("a", "fail")), "patched": run(("a", "skip", "no huge pages"))}
+        self.assertEqual(self.hold(runs, []), [])
+        self.assertEqual(report.kinds(runs["base"]), [])
+        self.assertIn("skipped", report.table(runs))
+
+    def test_arch_of_a_line_takes_globs(self):
+        for arch, kinds in (("{arm64,x86_*} a", []), ("{arm64,s390x} a", ["test"])):
+            runs = {"patched": run(("a", "fail"))}
+            self.hold(runs, known(f"{arch} until=cow -- why"))
+            self.assertEqual(report.kinds(runs["patched"]), kinds)
+
     def test_program_that_dies_on_the_base_only(self):
         runs = {"base": run(("p", "fail")), "patched": run(("p/x", "pass"), ("p/y", "skip", "z"))}
         self.assertEqual(self.hold(runs, []), [])
@@ -99,8 +112,29 @@ class Known(unittest.TestCase):
 
     def test_test_without_a_program_is_an_error(self):
         runs = {"patched": {**run(("a", "pass")), "absent": {"b": "neither tree has b"}}}
-        self.assertEqual(report.left_out(runs),
+        self.assertEqual(report.left_out("x86_64", runs, [], True),
                          ["ci/tests: b did not run on patched: neither tree has b"])
+
+    def test_test_that_an_arch_does_not_have_is_skipped(self):
+        def runs():
+            return {"patched": {**run(("a", "pass")), "absent": {"b": "neither tree has b"}}}
+        lines = [tables.Absent("absent:1", "{arm,mips*} b -- 64 bits only")]
+        one = runs()
+        self.assertEqual(report.left_out("mips64", one, lines, True), [])
+        self.assertEqual(repr(one["patched"]["rows"][-1]), "skip b (64 bits only)")
+        self.assertIn("b did not run", report.left_out("arm64", runs(), lines, True)[0])
+        self.assertIn("drop or narrow", report.left_out(
+            "arm", {"patched": {**run(("b", "pass")), "absent": {}}}, lines, True)[0])
+
+    def test_page_tables(self):
+        said = "[    0.1] debug_vm_pgtable: [debug_vm_pgtable         ]: Validating\n"
+        splat = ["WARNING: CPU: 0 at mm/debug_vm_pgtable.c:70 pte_basic_tests+0x1"]
+        on = "CONFIG_DEBUG_VM_PGTABLE=y\n"
+        for console, config, splats, status in ((said, on, [], "pass"), ("", on, [], "fail"),
+                                                (said, on, [["WARNING: x"], splat], "fail"),
+                                                (said, on, [["WARNING: x"]], "pass"),
+                                                (said, "", [], "skip")):
+            self.assertEqual(report.page_tables(console, config, splats).status, status)
 
     def test_form(self):
         with self.assertRaises(Exception):

@@ -50,6 +50,21 @@ class Config(unittest.TestCase):
             self.assertNotIn(lack, names)
 
 
+class Selftests(unittest.TestCase):
+    LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
+               "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")
+    ERROR = ("x.c:1:2: error: bad\nmake[1]: [../lib.mk:151: /b/vm/x] Error 1 (ignored)\n")
+    PARTIAL = "make[1]: [../lib.mk:120: install] Error 23 (ignored)\n"
+    FULL = "make[1]: [../lib.mk:120: install] Error 11 (ignored)\n"
+
+    def test_only_a_missing_library_is_forgiven(self):
+        self.assertEqual(build.failures("gcc x.c\n"), ([], []))
+        self.assertEqual(build.failures(self.LIBRARY * 2 + self.PARTIAL), (["mlock-random-test"], []))
+        for text in (self.ERROR, self.PARTIAL, self.LIBRARY + self.ERROR,
+                     self.ERROR + self.LIBRARY, self.LIBRARY + self.FULL):
+            self.assertEqual(len(build.failures(text)[1]), 1, text)
+
+
 class Plan(unittest.TestCase):
     ROWS = [(1, "hugetlb 4M".split()),
             (2, "test a 5 root ./old -x | ./new -y".split()),

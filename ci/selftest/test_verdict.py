@@ -41,6 +41,11 @@ class Results(unittest.TestCase):
             rows(HEAD.format(3) + "ok 1 a\nnot ok 2 b # exit=1\nok 3 c # SKIP no swap\n# end\n"),
             [("a", "pass", ""), ("b", "fail", "exit=1"), ("c", "skip", "no swap")])
 
+    def test_skipped_row_is_named_by_its_reason(self):
+        nested = "# begin p\n    ok 1 # SKIP a.b: no c: d\n    ok 2 # SKIP no e\nok 1 p\n"
+        self.assertEqual([r[:3] for r in rows(nested)],
+                         [("p/a.b", "skip", "no c: d"), ("p/2", "skip", "no e")])
+
     def test_skip_without_reason_fails(self):
         self.assertEqual(rows("ok 1 c # SKIP\n")[0][1:], ("fail", "skipped without a reason"))
 

@@ -15,7 +15,8 @@ from steps import host, verdict
 
 BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
-STACKS_WAIT = 15    # for an answer to the request for stacks
+STACKS_WAIT = 20    # for an answer to the request for stacks
+STACKS_QUIET = 2    # an answer without a new word for that long is whole
 # name, default, largest: a soft lockup is twice the first
 WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
              ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
@@ -81,40 +82,59 @@ class Monitor:
                 return answer
 
 
-def ask_for_stacks(sockets, console_log, log):
+def ask_for_stacks(ways, sockets, console_log, log):
     """Make a guest that does not answer print the stacks of its CPUs.
 
-    First SysRq-l over the console, which an idle or spinning kernel answers;
-    then an NMI to each CPU, which gets through when interrupts are off and
+    ways: what the arch has, the words of its key "stacks".  "break" and
+    "ctrl-o" begin a SysRq over the console, which an idle or spinning kernel
+    answers.  "nmi" goes to each CPU, gets through when interrupts are off and
     makes the kernel panic with a backtrace.
     """
-    def grown(before):
-        until = time.monotonic() + STACKS_WAIT
+    def said(word, size, before):
+        until, text = time.monotonic() + STACKS_WAIT, b""
         while time.monotonic() < until:
-            time.sleep(0.5)
-            if os.path.getsize(console_log) > before + 200:
-                time.sleep(2)
+            quiet = time.monotonic() + STACKS_QUIET
+            while time.monotonic() < quiet:
+                time.sleep(0.1)
+                # A console that nobody reads stops after some hundred bytes.
+                with contextlib.suppress(BlockingIOError):
+                    while console.recv(65536, socket.MSG_DONTWAIT):
+                        pass
+            last = text
+            with open(console_log, "rb") as file:
+                file.seek(before)
+                text = file.read()
+            if text == last and word in text and len(text) > size:
                 return True
-        return False
+        return word in text and len(text) > size
+
+    def sysrq(key, size):
+        before = os.path.getsize(console_log)
+        if "break" in ways:
+            monitor.do("chardev-send-break", id="console")
+            time.sleep(0.2)
+            console.sendall(key)
+        else:
+            console.sendall(b"\x0f" + key)
+        return said(b"sysrq: ", size, before)
 
     try:
         monitor = Monitor(f"{sockets}/qmp")
         with socket.socket(socket.AF_UNIX) as console:
             console.connect(f"{sockets}/console")
-            for key in b"wl":
-                before = os.path.getsize(console_log)
-                monitor.do("chardev-send-break", id="console")
-                time.sleep(0.2)
-                console.sendall(bytes([key]))
-                if not grown(before):
-                    break
-            else:
+            if "break" in ways or "ctrl-o" in ways:
+                # A kernel in which nothing is blocked has little to say to w.
+                if sysrq(b"w", 0) and sysrq(b"l", 200):
+                    return
+                log("no answer to SysRq")
+            if "nmi" not in ways:
+                log("this arch has no NMI to ask a stuck kernel with")
                 return
-        log("no answer to SysRq, sending an NMI")
-        before = os.path.getsize(console_log)
-        monitor.do("inject-nmi")
-        if not grown(before):
-            log("no answer to the NMI either")
+            log("sending an NMI")
+            before = os.path.getsize(console_log)
+            monitor.do("inject-nmi")
+            if not said(b"", 200, before):
+                log("no answer to the NMI either")
     except (OSError, ValueError) as error:
         log(f"could not ask for stacks: {error}")
 
@@ -194,7 +214,7 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
                 if late or silent:
                     say("no result yet" if late else
                         f"silent for {now - heard:.0f} s" + ", asking for its stacks")
-                    ask_for_stacks(sockets, console_log, say)
+                    ask_for_stacks(arch["stacks"].split(), sockets, console_log, say)
                     return "boot" if not progress.started else "hang"
             progress.poll()
             return "exit" if guest.returncode == 0 else "qemu"

@@ -156,7 +156,7 @@ def kernel(source, commit, slot, arch, fragments, jobs, log, programs=True, stri
                 for path in order.read().split():
                     shutil.copy(build / path, made)
             if programs:
-                selftests(tree, build, args, made / "selftests", log, slot)
+                selftests(tree, build, arch, made / "selftests", log, slot)
             run(["gcc", "-O2", "-w", "-o", made / "gen_init_cpio", tree / "usr/gen_init_cpio.c"],
                 log, "gen_init_cpio")
             shutil.copy(build / arch["kernel"], made / "kernel")
@@ -169,18 +169,49 @@ def kernel(source, commit, slot, arch, fragments, jobs, log, programs=True, stri
             shutil.rmtree(made, ignore_errors=True)
 
 
-def selftests(tree, build, args, into, log, slot):
-    """Build tools/testing/selftests/vm of a tree, statically, and install it."""
-    make = ["make", *args]
+def selftests(tree, build, arch, into, log, slot):
+    """Build tools/testing/selftests/vm of a tree, statically, and install it.
+
+    A program that wants a library which Debian does not have for the arch is
+    left out: the base wants some, and the patched tree's program runs in place.
+    """
+    make = ["make", *make_args(arch)]
+    shutil.rmtree(tree / "usr/include/asm", ignore_errors=True)  # another arch's
     run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
          "headers_install"], log, f"{slot} headers")
-    run([*make, "-C", tree / "tools/testing/selftests", "TARGETS=vm", "LDFLAGS=-static",
+    before = log.stat().st_size
+    run([*make, "-i", "-C", tree / "tools/testing/selftests", "TARGETS=vm", "LDFLAGS=-static",
+         f"MACHINE={arch['selftests']}",
          "KSFT_KHDR_INSTALL_DONE=1", f"O={build}/kselftest", f"INSTALL_PATH={into}",
          "install"], log, f"{slot} selftests")
+    with open(log, errors="replace") as file:
+        file.seek(before)
+        left, broken = failures(file.read())
+    if broken:
+        raise Failure("build", f"{slot} selftests: {broken[0]}", log)
+    if left:
+        say(f"{slot} selftests: without {', '.join(left)}: no library for {arch['name']}")
     for program in (into / "vm").iterdir():
         with open(program, "rb") as file:
             if file.read(4) == b"\x7fELF":
-                run([args[1].split("=")[1] + "strip", program], log, "strip")
+                run([arch["cross"] + "strip", program], log, "strip")
+
+
+def failures(text):
+    """(programs that lack a library, first errors of others) in the log of make -i."""
+    left, broken, since = [], [], []
+    for line in text.splitlines():
+        since.append(line.strip())
+        failed = re.search(r": \[.*?([^/: ]+)\] Error (\d+) \(ignored\)$", line)
+        if not failed:
+            continue
+        errors = [one for one in since if re.search(r"\berror:|cannot find -l|undefined ref", one)]
+        if any("cannot find -l" in one for one in errors):
+            left += [failed.group(1)] if failed.group(1) not in left else []
+        elif not (left and failed.groups() == ("install", "23")):  # rsync: files are missing
+            broken.append(errors[0] if errors else line.strip())
+        since = []
+    return left, broken
 
 
 def guest(arch, log):

@@ -66,13 +66,22 @@ HEADERS = {
 }
 
 
+def compiles(compiler):
+    """Whether a compiler is there and has a C library to link statically."""
+    if not shutil.which(compiler):
+        return False
+    library = subprocess.run([compiler, "-print-file-name=libc.a"], text=True, check=False,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE).stdout.strip()
+    return os.path.isabs(library) and os.path.exists(library)
+
+
 def missing(arch):
     """Debian packages that are needed and not there, for one arch."""
     want = {pkg for prog, pkg in PROGRAMS.items() if not shutil.which(prog)}
     want |= {pkg for path, pkg in HEADERS.items() if not os.path.exists(path)}
     if not shutil.which(arch["qemu"]):
         want.add(arch["qemu-package"])
-    if not shutil.which(arch["cross"] + "gcc"):
+    if not compiles(arch["cross"] + "gcc"):
         native = os.uname().machine == arch["host"]
         want.update(arch["native" if native else "packages"].split())
     return sorted(want)

@@ -24,6 +24,8 @@ def change(base, patched):
         return "broken"
     if base.status == "pass" and patched.status == "skip":
         return "lost"
+    if base.status in bad and patched.status == "skip":
+        return "skipped"
     return "same"
 
 
@@ -47,9 +49,10 @@ def hold_against(arch, runs, known, topics, patches, complete):
 
     runs: {"base": judged, "patched": judged}, one of them may be missing.  A
     failure is known by a line of ci/known.  A failure of the base that the
-    patched kernel does not have needs no line.  A known failure that passes, a
-    line whose patch is in the series, and (when the run was complete) a line
-    that no row matched are complaints.
+    patched kernel does not have needs no line, nor does one whose test the
+    patched tree skips: the base's tests don't know what they cannot do.  A
+    known failure that passes, a line whose patch is in the series, and (when
+    the run was complete) a line that no row matched are complaints.
     """
     complaints = []
     last = runs.get("patched") or runs["base"]
@@ -62,7 +65,7 @@ def hold_against(arch, runs, known, topics, patches, complete):
         for row in covered:
             if row.status == "pass":
                 complaints.append(f"{line.where}: {row.name} passes: drop or narrow the line")
-        for glob in line.globs if complete and line.arch == arch else ():
+        for glob in line.globs if complete and tables.any_glob(arch, line.arch) else ():
             if not fnmatch.filter([row.name for row in covered], glob):
                 complaints.append(f"{line.where}: no row matches {glob}")
     for kernel, run in runs.items():
@@ -75,15 +78,43 @@ def hold_against(arch, runs, known, topics, patches, complete):
                         not tables.ended(line.until, topics, patches):
                     row.known = line
             after = counterpart(row.name, now)
-            if kernel == "base" and "patched" in runs and after and after.status == "pass":
+            if kernel == "base" and "patched" in runs and after and \
+                    after.status in ("pass", "skip"):
                 row.known = "fixed"
     return complaints
 
 
-def left_out(runs):
-    """Complaints about tests of the plan whose program no tree has."""
-    return [f"ci/tests: {test} did not run on {kernel}: {why}"
-            for kernel, run in runs.items() for test, why in run["absent"].items()]
+def left_out(arch, runs, lines, complete):
+    """Account for tests of the plan whose program no tree has; return complaints.
+
+    Those that a line of ci/absent explains become skipped rows of their runs.
+    """
+    complaints = []
+    for kernel, run in runs.items():
+        for test, why in run["absent"].items():
+            line = next((one for one in lines if tables.any_glob(arch, one.arch)
+                         and tables.any_glob(test, one.tests)), None)
+            if line:
+                run["rows"].append(Row(test, "skip", line.why))
+            elif complete:
+                complaints.append(f"ci/tests: {test} did not run on {kernel}: {why}")
+    have = {test for run in runs.values() for test in run["absent"]}
+    for line in lines if complete else ():
+        for glob in tables.braces(line.tests) if tables.any_glob(arch, line.arch) else ():
+            if not fnmatch.filter(have, glob):
+                complaints.append(f"{line.where}: {arch} has {glob}: drop or narrow the line")
+    return complaints
+
+
+def page_tables(console, config, splats):
+    """The row of the kernel's own test of its page table helpers at boot."""
+    name = "debug_vm_pgtable"
+    if "CONFIG_DEBUG_VM_PGTABLE=y" not in config.splitlines():
+        return Row(name, "skip", "this arch has no DEBUG_VM_PGTABLE in this kernel")
+    if name + ": " not in console:
+        return Row(name, "fail", "it did not run")
+    bad = next((s for s in splats if name in "\n".join(s)), None)
+    return Row(name, "fail", bad[0]) if bad else Row(name, "pass")
 
 
 def unexpected(run):
@@ -199,7 +230,7 @@ def junit(arch, runs, path):
             out.append(f'<testcase classname={text(f"{arch}.{kernel}.{test or name}")} '
                        f'name={text(name)}{seconds}>')
             if row in failed and row.known:
-                why = "fixed by the series" if row.known == "fixed" else row.known.why
+                why = "not on the patched kernel" if row.known == "fixed" else row.known.why
                 out.append(f"<skipped message={text('known failure: ' + why)}/>")
             elif row in failed:
                 out.append(f"<failure type={text(row.status)} message={text(row.why)}/>")

@@ -1,5 +1,6 @@
 """Reads the data files: arches, tests, known failures, allowed splats, series."""
 import fnmatch
+import os
 import re
 
 from steps.host import CI, Failure
@@ -13,10 +14,11 @@ def lines(path):
             yield number, text
 
 
-ARCH_KEYS = {"host", "make", "cross", "packages", "native", "target", "kernel", "config",
-             "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "limit-scale", "machine-bench", "reads"}
-OPTIONAL = {"append", "machine-bench", "reads"}
+ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
+             "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
+             "console", "append", "stacks", "limit-scale", "machine-bench", "reads"}
+OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
+            "reads"}
 
 
 def arch(name):
@@ -30,15 +32,21 @@ def arch(name):
         if key not in ARCH_KEYS or key in out:
             raise Failure("harness", f"{path}:{number}: bad key {key!r}")
         out[key] = value.strip()
-    if ARCH_KEYS - out.keys() - OPTIONAL:
-        raise Failure("harness", f"{path}: no " + ", ".join(
-            sorted(ARCH_KEYS - out.keys() - OPTIONAL)))
-    return out
+    if ARCH_KEYS - OPTIONAL - out.keys():
+        raise Failure("harness", f"{path}: no "
+                                 + ", ".join(sorted(ARCH_KEYS - OPTIONAL - out.keys())))
+    return {**dict.fromkeys(OPTIONAL, ""), **out}
 
 
 def arches():
     """Names of all arches."""
     return sorted(p.name for p in (CI / "arch").iterdir())
+
+
+def native():
+    """The first arch whose machines call themselves what this one does."""
+    machine = os.uname().machine
+    return next((name for name in arches() if arch(name)["host"] == machine), machine)
 
 
 def tests(path=CI / "tests"):
@@ -79,6 +87,11 @@ def braces(text):
     return list(dict.fromkeys(words))
 
 
+def any_glob(word, pattern):
+    """Whether a word matches a pattern with the shell's globs and {a,b}."""
+    return any(fnmatch.fnmatchcase(word, glob) for glob in braces(pattern))
+
+
 class Known:
     """One line of ci/known: ARCH ROWS until=TOPIC[/PATCH] -- REASON"""
     FORM = re.compile(r"(\S+)\s+(\S+)\s+until=(\S+)\s+--\s+(\S.*)$")
@@ -92,8 +105,20 @@ class Known:
         self.globs = braces(self.rows)
 
     def covers(self, arch_name, row):
-        return fnmatch.fnmatchcase(arch_name, self.arch) and \
+        return any_glob(arch_name, self.arch) and \
             any(fnmatch.fnmatchcase(row, glob) for glob in self.globs)
+
+
+class Absent:
+    """One line of ci/absent: ARCH TESTS -- REASON"""
+    FORM = re.compile(r"(\S+)\s+(\S+)\s+--\s+(\S.*)$")
+
+    def __init__(self, where, text):
+        match = self.FORM.match(text)
+        if not match:
+            raise Failure("harness", f"{where}: a line is: ARCH TESTS -- why")
+        self.where = where
+        self.arch, self.tests, self.why = match.groups()
 
 
 class Allowed:
@@ -112,6 +137,10 @@ class Allowed:
 
 def known(path=CI / "known"):
     return [Known(f"{path.name}:{number}", text) for number, text in lines(path)]
+
+
+def absent(path=CI / "absent"):
+    return [Absent(f"{path.name}:{number}", text) for number, text in lines(path)]
 
 
 def allowed_splats(path=CI / "splats"):

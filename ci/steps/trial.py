@@ -63,7 +63,7 @@ class Trial:
     def __init__(self, source, arch, jobs, out, accel=None, rows=None):
         self.source, self.arch, self.jobs, self.out = source, arch, jobs, out
         self.rows = rows or tables.tests()
-        self.allowed = [a.regexp for a in tables.allowed_splats() if a.arch in (arch["name"], "*")]
+        self.allowed = [a.regexp for a in tables.allowed_splats() if tables.any_glob(arch["name"], a.arch)]
         self.tip = build.kernel(source, source.tip, SLOT, arch, [], jobs, out / "tip.log")
         self.guest = build.guest(arch, out / "guest.log")
         self.accel = accel or boot.pick_accel(arch, self.tip / "kernel", say)

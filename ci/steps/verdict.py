@@ -25,7 +25,8 @@ SPLAT = re.compile(
     r"refcount_t: |list_(?:add|del) corruption|scheduling while atomic|"
     r"sleeping function called|Unbalanced (?:enable|disable)|page dumped because|"
     r"VFS: Busy inodes|swap_(?:dup|free|info_get): |get_swap_device: Bad|"
-    r"stack-protector: |double fault|invalid opcode: |unexpected IRQ trap")
+    r"stack-protector: |double fault|invalid opcode: |unexpected IRQ trap|"
+    r"Unhandled kernel |Kernel Fault|Kernel bug detected|\[#\d+\]")
 PANIC = re.compile(r"Kernel panic - not syncing: ?(.*)")
 STAMP = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 SPLAT_END = re.compile(r"---\[ end |^=+$|init: (?:begin|end) ")
@@ -66,7 +67,8 @@ class Row:
     """One result: status is pass, fail, skip or timeout."""
     def __init__(self, name, status, why="", seconds=None):
         self.name, self.status, self.why, self.seconds = name, status, why, seconds
-        self.known = None  # the line of ci/known that covers it, or "fixed"
+        # The line of ci/known that covers it, or "fixed": no failure of the patched kernel.
+        self.known = None
 
     def __repr__(self):
         return f"{self.status} {self.name}" + (f" ({self.why})" if self.why else "")
@@ -149,7 +151,12 @@ def results(ktap):
             if got:
                 number, row = got
                 # The harness of 5.10 names a test that it skips only when it starts it.
-                row.name = row.name or begun or number or "?"
+                # Other programs name it in the reason: "ok 3 # SKIP NAME: why".
+                named = re.match(r"(\S+): (.+)", row.why)
+                row.name = row.name or begun
+                if not row.name and row.status == "skip" and named:
+                    row.name, row.why = named.groups()
+                row.name = row.name or number or "?"
                 if row.status == "fail" and not row.why:
                     row.why = last_nested[2:].strip()
                 taken = {r.name for r in nested["rows"]}
