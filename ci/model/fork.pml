@@ -3,12 +3,13 @@
  * A fast pin against fork(), which does not take the entry away while it looks
  * for pins, but has mm->write_protect_seq.
  *
- * needed: MB_FORK WMB_END MB_PIN
+ * needed: SEQ MB_FORK WMB_END MB_PIN
  * spare: WMB_BEGIN RMB_BEGIN RMB_RETRY RMB_PIN
  * reached: PINNED SHARED COPIED LATE
  *
  * spare: there for others, or for arches and counts that order less than those that
  * the model allows; here nothing goes wrong without each of them, nor without all.
+ * Without SEQ fork() does not raise the count, as for hugetlb before.
  */
 #include "order.h"
 
@@ -31,6 +32,13 @@ bit trusted, late;	/* a pin on a page that nobody shares; after the fork */
 #define F_PROTECT	4
 #define F_END		5
 
+#ifdef NO_SEQ
+#define ODD		0
+#define EVEN		0
+#else
+#define ODD		1
+#define EVEN		2
+#endif
 #ifdef NO_MB_FORK
 #define LOOK_AFTER	0
 #ifdef NO_WMB_BEGIN
@@ -55,7 +63,7 @@ proctype fork()
 
 	do
 	/* write_protect_seq_begin(): smp_wmb(), then smp_mb() */
-	:: STEP(done, F_BEGIN, 0, seq = 1)
+	:: STEP(done, F_BEGIN, 0, seq = ODD)
 	/* page_needs_cow_for_dma() */
 	:: STEP(done, F_HAS, LOOK_AFTER, has = has_pinned)
 	:: STEP(done, F_LOOK, LOOK_AFTER, seen = pins)
@@ -65,7 +73,7 @@ proctype fork()
 	:: STEP(done, F_PROTECT, BIT(F_HAS) | BIT(F_LOOK) | STORE_AFTER,
 		pte = ((has && seen) -> pte : READ_ONLY))
 	/* write_protect_seq_end(): smp_wmb(); a store to the same address */
-	:: STEP(done, F_END, BIT(F_BEGIN) | END_AFTER, seq = 2)
+	:: STEP(done, F_END, BIT(F_BEGIN) | END_AFTER, seq = EVEN)
 	:: done == 63 -> break
 	od;
 	atomic {
