@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -17,28 +18,38 @@ BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 20    # for an answer to the request for stacks
 STACKS_QUIET = 2    # an answer without a new word for that long is whole
+MCONSOLE = 0xcafebabe, 2  # how a request begins, before its length
 # name, default, largest: a soft lockup is twice the first
 WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
              ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
 
 
 def version(arch):
-    """What QEMU says of itself."""
+    """What QEMU says of itself, or that there is none."""
+    if arch["run"]:
+        if os.uname().machine != arch["host"]:
+            raise host.Failure("harness", f"{arch['name']} runs on {arch['host']} alone")
+        return "none, the kernel is a program"
     return subprocess.run([arch["qemu"], "--version"], text=True, check=True,
                           stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE).stdout.splitlines()[0]
 
 
 def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=""):
-    """QEMU's command line as a list."""
+    """QEMU's command line as a list, or that of a kernel that is a program."""
+    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
+    line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
+    line += f"{arch.get('append', '')} {append}"
+    if arch["run"]:
+        words = {"kernel": kernel, "initrd": initrd, "console": console_log,
+                 "ktap": ktap_log, "dir": sockets}
+        return ["sh", "-c", arch["run"].format(append=" ".join(line.split()), **{
+            name: shlex.quote(str(word)) for name, word in words.items()})]
     args = [arch["qemu"], "-accel", accel]
     args += shlex.split(arch["machine"])
     args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
     args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-kernel", str(kernel)]
-    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
-    line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
-    line += f"{arch.get('append', '')} {append}"
     if initrd:
         args += ["-initrd", str(initrd)]
     args += ["-append", " ".join(line.split()),
@@ -87,8 +98,9 @@ def ask_for_stacks(ways, sockets, console_log, log):
 
     ways: what the arch has, the words of its key "stacks".  "break" and
     "ctrl-o" begin a SysRq over the console, which an idle or spinning kernel
-    answers.  "nmi" goes to each CPU, gets through when interrupts are off and
-    makes the kernel panic with a backtrace.
+    answers; "mconsole" is the socket of a User Mode Linux for it.  "nmi" goes to
+    each CPU, gets through when interrupts are off and makes the kernel panic with
+    a backtrace.
     """
     def said(word, size, before):
         until, text = time.monotonic() + STACKS_WAIT, b""
@@ -114,15 +126,24 @@ def ask_for_stacks(ways, sockets, console_log, log):
             monitor.do("chardev-send-break", id="console")
             time.sleep(0.2)
             console.sendall(key)
+        elif "mconsole" in ways:
+            console.sendall(struct.pack("=3I", *MCONSOLE, 7) + b"sysrq " + key)
         else:
             console.sendall(b"\x0f" + key)
         return said(b"sysrq: ", size, before)
 
     try:
-        monitor = Monitor(f"{sockets}/qmp")
-        with socket.socket(socket.AF_UNIX) as console:
-            console.connect(f"{sockets}/console")
-            if "break" in ways or "ctrl-o" in ways:
+        if "mconsole" in ways:
+            console = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            console.bind("")    # for the answers
+            path = f"{sockets}/guest/mconsole"
+        else:
+            monitor = Monitor(f"{sockets}/qmp")
+            console = socket.socket(socket.AF_UNIX)
+            path = f"{sockets}/console"
+        with console:
+            console.connect(path)
+            if set(ways) - {"nmi"}:
                 # A kernel in which nothing is blocked has little to say to w.
                 if sysrq(b"w", 0) and sysrq(b"l", 200):
                     return
@@ -244,6 +265,8 @@ def pick_accel(arch, kernel, say):
     which every guest hangs.  So boot the kernel, without an init, and see it
     speak.  The answer is kept for as long as the host is up.
     """
+    if arch["run"]:
+        return "none"
     if os.uname().machine != arch["host"] or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with open("/proc/sys/kernel/random/boot_id") as file:
