@@ -7,7 +7,6 @@ import re
 import shlex
 import shutil
 import socket
-import struct
 import subprocess
 import tempfile
 import time
@@ -18,7 +17,6 @@ BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 20    # for an answer to the request for stacks
 STACKS_QUIET = 2    # an answer without a new word for that long is whole
-MCONSOLE = 0xcafebabe, 2  # how a request begins, before its length
 # name, default, largest: a soft lockup is twice the first
 WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
              ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
@@ -98,10 +96,13 @@ def ask_for_stacks(ways, sockets, console_log, log):
 
     ways: what the arch has, the words of its key "stacks".  "break" and
     "ctrl-o" begin a SysRq over the console, which an idle or spinning kernel
-    answers; "mconsole" is the socket of a User Mode Linux for it.  "nmi" goes to
-    each CPU, gets through when interrupts are off and makes the kernel panic with
-    a backtrace.
+    answers.  "nmi" goes to each CPU, gets through when interrupts are off and
+    makes the kernel panic with a backtrace.
     """
+    if not ways:
+        log("this arch has no way to ask for them")
+        return
+
     def said(word, size, before):
         until, text = time.monotonic() + STACKS_WAIT, b""
         while time.monotonic() < until:
@@ -126,24 +127,15 @@ def ask_for_stacks(ways, sockets, console_log, log):
             monitor.do("chardev-send-break", id="console")
             time.sleep(0.2)
             console.sendall(key)
-        elif "mconsole" in ways:
-            console.sendall(struct.pack("=3I", *MCONSOLE, 7) + b"sysrq " + key)
         else:
             console.sendall(b"\x0f" + key)
         return said(b"sysrq: ", size, before)
 
     try:
-        if "mconsole" in ways:
-            console = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            console.bind("")    # for the answers
-            path = f"{sockets}/guest/mconsole"
-        else:
-            monitor = Monitor(f"{sockets}/qmp")
-            console = socket.socket(socket.AF_UNIX)
-            path = f"{sockets}/console"
-        with console:
-            console.connect(path)
-            if set(ways) - {"nmi"}:
+        monitor = Monitor(f"{sockets}/qmp")
+        with socket.socket(socket.AF_UNIX) as console:
+            console.connect(f"{sockets}/console")
+            if "break" in ways or "ctrl-o" in ways:
                 # A kernel in which nothing is blocked has little to say to w.
                 if sysrq(b"w", 0) and sysrq(b"l", 200):
                     return
