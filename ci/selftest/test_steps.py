@@ -94,6 +94,28 @@ class Plan(unittest.TestCase):
         self.assertEqual(self.plan("nothing")[0], ["hugetlb 4M"])
 
 
+class Image(unittest.TestCase):
+    def test_same_at_any_time(self):
+        """The guest unpacks it, and ci/bench counts that, too."""
+        if not list(host.cache().glob("base-*.git")):
+            self.skipTest("the base was not fetched yet, so there is no gen_init_cpio")
+        folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, folder)
+        (folder / "init").write_text("")
+        (folder / "x").write_text("")
+        src = source.Source(host.TOP)
+        (folder / "gen_init_cpio.c").write_text(src.git("show",
+                                                        f"{src.base}:usr/gen_init_cpio.c"))
+        subprocess.run(["gcc", "-w", "-o", folder / "gen_init_cpio", folder / "gen_init_cpio.c"],
+                       check=True)
+        made = set()
+        for _ in range(2):
+            image.make(folder, folder, folder, [(1, "test x 5 root /guest/x".split())], [], folder)
+            made.add((folder / "initrd").read_bytes())
+            time.sleep(1.1)
+        self.assertEqual(len(made), 1)
+
+
 class Tables(unittest.TestCase):
     def test_ours_are_well_formed(self):
         self.assertTrue(tables.tests())

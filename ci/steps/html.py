@@ -445,7 +445,13 @@ def page(runs, picture):
         "<body>", tag("main", join(body)), "</body>", "</html>", ""])
 
 
+def runs(folders):
+    """What result directories hold, an arch each."""
+    return [load(p) for p in find(folders)]
+
+
 def write(folders, path, bench_folder=None):
     """Make the report of result directories."""
-    runs = [load(p) for p in find(folders)]
-    record.write(path, page(runs, bench(bench_folder or LATEST_BENCH, bool(bench_folder), runs)))
+    all_of = runs(folders)
+    record.write(path, page(all_of, bench(bench_folder or LATEST_BENCH, bool(bench_folder),
+                                          all_of)))

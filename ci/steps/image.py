@@ -65,6 +65,7 @@ def make(kernel, tip_kernel, guest, rows, patterns, out, extra_lines=(), own=Non
     if not any(line.startswith("test ") for line in lines):
         raise Failure("harness", "no test of that name; ci/tests lists them")
     (out / "plan").write_text("\n".join(lines) + "\n")
+    os.utime(out / "plan", (0, 0))      # the same plan is the same image, at any time
     spec = [f"dir /{name} 755 0 0" for name in FOLDERS]
     # Tests of hugetlbfs look for it in their own folder.
     spec += [f"slink /{name}/huge /huge 777 0 0" for name in ("vm", "tip")]
@@ -74,8 +75,8 @@ def make(kernel, tip_kernel, guest, rows, patterns, out, extra_lines=(), own=Non
     spec += [f"file /modules/{path.name} {path} 644 0 0" for path in modules]
     (out / "initrd.spec").write_text("\n".join(spec) + "\n")
     with open(out / "initrd", "wb") as image:
-        done = subprocess.run([kernel / "gen_init_cpio", out / "initrd.spec"],
-                                    stdout=image, stderr=subprocess.PIPE, check=False)
+        done = subprocess.run([kernel / "gen_init_cpio", "-t", "0", out / "initrd.spec"],
+                              stdout=image, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         raise Failure("harness", f"gen_init_cpio: {done.stderr.decode().strip()}")
     return absent

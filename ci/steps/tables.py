@@ -19,7 +19,7 @@ ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target
              "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "run",
              "programs"}
 OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "reads", "run", "programs"}
+            "run", "programs"}
 QEMU = {"qemu", "qemu-package", "machine", "ktap"}  # not of an arch that is a program
 
 
