@@ -49,6 +49,14 @@ class Config(unittest.TestCase):
             self.assertIn(have, names)
             self.assertNotIn(lack, names)
 
+    def test_only_on_an_arch(self):
+        for arch, word, there in (("ppc64le", "ARCH_HAS_DEBUG_VM_PGTABLE", True),
+                                  ("ppc64le", "other", False),
+                                  ("x86_64", "ARCH_HAS_DEBUG_VM_PGTABLE", False)):
+            names = [p.stem for p in config.fragments(
+                tables.arch(arch), [], f"arch/powerpc/Kconfig {word}".__eq__)]
+            self.assertEqual("powerpc-pgtable" in names, there, (arch, word))
+
 
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"

@@ -3,19 +3,22 @@ import math
 import re
 import subprocess
 
+from steps import tables
 from steps.host import CI, Failure
 
 
 def fragments(arch, names, has_file):
     """The fragments for an arch: common, the arch's own, and those asked for.
 
-    A fragment that begins with "# only: FILE" is left out, wherever it was
-    asked for, when the tree lacks that file; those of no arch that begin so
-    are always asked for.
+    A fragment that begins with "# only: FILE" or "# only: FILE WORD" is left
+    out, wherever it was asked for, when the tree lacks that file, or the word in
+    it; those of no arch that begin so are always asked for.
     """
     folder = CI / "config"
+    of_arches = {name for other in tables.arches()
+                 for name in tables.arch(other)["config"].split()}
     always = sorted(p.stem for p in folder.glob("*.config")
-                    if p.read_text().startswith("# only: "))
+                    if p.read_text().startswith("# only: ") and p.stem not in of_arches)
     out = []
     for name in ["common", *arch["config"].split(), *always, *names]:
         path = folder / f"{name}.config"

@@ -46,9 +46,11 @@ class Source:
     def tree_id(self, commit):
         return self.git("rev-parse", f"{commit}^{{tree}}")
 
-    def has(self, commit, path):
-        """Whether a commit has that file."""
-        return bool(self.git("ls-tree", "--name-only", commit, path))
+    def has(self, commit, what):
+        """Whether a commit has a file; of "FILE WORD", whether the word is in it."""
+        path, _, word = what.partition(" ")
+        return bool(self.grep(commit, word, path) if word else
+                    self.git("ls-tree", "--name-only", commit, path))
 
     def grep(self, commit, text, where):
         """The files of a commit that have that text."""
