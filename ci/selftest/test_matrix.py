@@ -44,6 +44,12 @@ class Words(unittest.TestCase):
         line = self.line({"base": "healthy", "patched": "no-init"})
         self.assertEqual((line["built"], line["booted"]), ("yes", "no"))
 
+    def test_the_patched_kernel_alone(self):
+        line = self.line({"patched": "healthy"})
+        self.assertEqual((line["built"], line["booted"], line["base"]),
+                         ("patched", "patched", "-"))
+        self.assertNotEqual(line["patched"], "-")
+
     def test_it_does_not_build(self):
         rec = record.Record(self.out / "x86_64", "x86_64", ["base", "patched"], [])
         with self.assertRaises(Failure), rec, rec.steps("base") as step:
