@@ -150,6 +150,12 @@ class Check(Case):
         put(self.queue, "series", text)
         put(self.queue, "patches/one/stray.txt", "x\n")
         self.finds("series", "patches/one/stray.txt: series: UNLISTED")
+        os.unlink(os.path.join(self.queue, "patches/one/stray.txt"))
+        put(self.queue, "patches/late/00-cover.txt", "mm: late\n\nText.\n")
+        self.finds("series", "patches/late/00-cover.txt: series: UNLISTED")
+        put(self.queue, "patches/late/x.patch", "x\n")
+        put(self.queue, "series", text + "# hold: late/x.patch -- why\n")
+        self.ok("checks/series")
 
     def test_fires_series_more(self):
         cover = "patches/one/00-cover.txt"
