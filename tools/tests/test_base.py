@@ -218,7 +218,9 @@ class Base(Case):
                         os.path.abspath(__file__))), "base"), "-q",
                  self.queue, "--tree", copy],
                 env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True, start_new_session=True)
+                text=True, start_new_session=True,
+                # whoever started the tests may have ignored it
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
             for _ in range(600):
                 if any(".tmp" in n for n in self.left()):
                     break
