@@ -27,9 +27,9 @@ def environment():
     return env
 
 
-def make_args(arch, what="make"):
+def make_args(arch):
     cross = arch["cross"]
-    return [arch[what] or arch["make"], f"CROSS_COMPILE={cross}", f"CC=ccache {cross}gcc"]
+    return [arch["make"], f"CROSS_COMPILE={cross}", f"CC=ccache {cross}gcc"]
 
 
 def compiler(arch):
@@ -175,7 +175,7 @@ def selftests(tree, build, arch, into, log, slot):
     A program that wants a library which Debian does not have for the arch is
     left out: the base wants some, and the patched tree's program runs in place.
     """
-    make = ["make", *make_args(arch, "programs")]
+    make = ["make", *make_args(arch)]
     shutil.rmtree(tree / "usr/include/asm", ignore_errors=True)  # another arch's
     run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
          "headers_install"], log, f"{slot} headers")

@@ -78,20 +78,21 @@ def kept(path=None):
     return out
 
 
+def blank(name, where, word):
+    """The words of what was not run."""
+    return name, where, word, word, "-", "-", "host" if where in host_proven() else "-", "-"
+
+
 def not_run():
     """{name: words} of arches of ci/arch as long as they have not been run."""
-    proven = host_proven()
-    return {name: (name, directory(name), "-", "-", "-", "-",
-                   "host" if directory(name) in proven else "-", "-")
-            for name in tables.arches()}
+    return {name: blank(name, directory(name), "-") for name in tables.arches()}
 
 
 def unbooted():
     """{name: words} of directories that no arch of ci/arch is of."""
-    have, proven = {directory(name) for name in tables.arches()}, host_proven()
+    have = {directory(name) for name in tables.arches()}
     rest = {headers.variant(name)["arch"] for name in headers.variants()} - have
-    return {f"({where})": (f"({where})", where, "no", "no", "-", "-",
-                           "host" if where in proven else "-", "-") for where in rest}
+    return {f"({where})": blank(f"({where})", where, "no") for where in rest}
 
 
 def replace(path, lines):

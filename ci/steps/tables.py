@@ -16,11 +16,8 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "run",
-             "programs"}
-OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "run", "programs"}
-QEMU = {"qemu", "qemu-package", "machine", "ktap"}  # not of an arch that is a program
+             "console", "append", "stacks", "limit-scale", "machine-bench", "reads"}
+OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench"}
 
 
 def arch(name):
@@ -34,9 +31,9 @@ def arch(name):
         if key not in ARCH_KEYS or key in out:
             raise Failure("harness", f"{path}:{number}: bad key {key!r}")
         out[key] = value.strip()
-    lacks = ARCH_KEYS - OPTIONAL - out.keys() - (QEMU if "run" in out else set())
-    if lacks:
-        raise Failure("harness", f"{path}: no " + ", ".join(sorted(lacks)))
+    if ARCH_KEYS - OPTIONAL - out.keys():
+        raise Failure("harness", f"{path}: no "
+                                 + ", ".join(sorted(ARCH_KEYS - OPTIONAL - out.keys())))
     return {**dict.fromkeys(OPTIONAL, ""), **out}
 
 
@@ -48,8 +45,7 @@ def arches():
 def native():
     """The first arch whose machines call themselves what this one does."""
     machine = os.uname().machine
-    return next((name for name in arches() if arch(name)["host"] == machine
-                 and not arch(name)["run"]), machine)
+    return next((name for name in arches() if arch(name)["host"] == machine), machine)
 
 
 def tests(path=CI / "tests"):
