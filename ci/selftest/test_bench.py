@@ -55,7 +55,15 @@ class Parse(unittest.TestCase):
 class Limits(unittest.TestCase):
     def complain(self, base, patched, limit=1.03):
         return bench.complaints({"r": base} if base else {}, {"r": patched} if patched else {},
-                                limit)
+                                limit, {"own": (3, "why")})
+
+    def test_a_row_with_a_limit_of_its_own(self):
+        own = {"r": (3, "why")}
+        for took, above, spare in ((3000, 0, 0), (3001, 1, 0), (1030, 0, 1), (1031, 0, 0)):
+            kernels = {"r": passed(1000)}, {"r": passed(took)}
+            self.assertEqual(len(bench.complaints(*kernels, 1.03, own)), above)
+            self.assertEqual(len(bench.spare(*kernels, 1.03, own)), spare)
+        self.assertEqual(bench.spare({}, {}, 1.03, own), [])
 
     def test_instructions(self):
         self.assertEqual(self.complain(passed(1000), passed(1030)), [])
@@ -63,7 +71,7 @@ class Limits(unittest.TestCase):
         self.assertRegex(self.complain(passed(1000), passed(1031))[0], r"^r: 1\.031 times")
         self.assertEqual(self.complain(passed(1000), passed(1031), 1.04), [])
         self.assertEqual(bench.above({"r": passed(99), "s": passed(101), "t": passed(5)},
-                                     {"r": passed(100), "s": passed(100)}, 1.0, "v6.1"),
+                                     {"r": passed(100), "s": passed(100)}, 1.0, "v6.1", {}),
                          ["s: 1.010 times the instructions of v6.1, the limit is 1.0"])
 
     def test_copies(self):

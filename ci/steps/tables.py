@@ -134,6 +134,17 @@ class Allowed:
         self.regexp = re.compile(self.pattern, re.MULTILINE)
 
 
+def limits(path=CI / "limits"):
+    """{row of ci/bench: (times, reason)}"""
+    out = {}
+    for number, text in lines(path):
+        match = re.match(r"(\S+)\s+([\d.]+)\s+--\s+(\S.*)$", text)
+        if not match:
+            raise Failure("harness", f"{path.name}:{number}: a line is: ROW TIMES -- why")
+        out[match[1]] = float(match[2]), match[3]
+    return out
+
+
 def known(path=CI / "known"):
     return [Known(f"{path.name}:{number}", text) for number, text in lines(path)]
 
