@@ -44,26 +44,34 @@ def parse(values, name="it"):
     return out
 
 
-def verdict(parent, now, same_kernel=False):
+def verdict(parent, now, same_kernel=False, where=("the parent", "the patch")):
     """"" when it is red on the parent and green on the patch, else what is wrong."""
+    bad, good = where
     def after(got):
         return f": {got.why}" if got.why else ""
     if now.word == "absent":
-        return f"never ran on the patch{after(now)}"
+        return f"never ran on {good}{after(now)}"
     if now.word == "skip":
-        return f"skipped on the patch{after(now)}"
+        return f"skipped on {good}{after(now)}"
     if now.word != "pass":
-        return f"red on the patch ({now.word}){after(now)}"
+        return f"red on {good} ({now.word}){after(now)}"
     if parent.word == "pass":
-        return "green on the parent" + (", and the patch changes no file of the kernel"
+        return f"green on {bad}" + (", and the patch changes no file of the kernel"
                                         if same_kernel else "")
     if parent.word == "absent":
-        return f"never ran on the parent{after(parent)}"
+        return f"never ran on {bad}{after(parent)}"
     if parent.word == "skip":
-        return f"skipped on the parent{after(parent)}"
+        return f"skipped on {bad}{after(parent)}"
     if parent.word not in RED:
-        return f"neither red nor green on the parent ({parent.word}){after(parent)}"
+        return f"neither red nor green on {bad} ({parent.word}){after(parent)}"
     return ""
+
+
+def table(lines):
+    width = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    out = ["  ".join(c.ljust(w) for c, w in zip(line, width)).rstrip() for line in lines]
+    out.insert(1, "-" * len(out[0]))
+    return "\n".join(out)
 
 
 def write(topics, old):

@@ -77,11 +77,13 @@ class Trial:
         return any(w[0] == "test" and w[1] == row.split("/")[0] for _, w in self.rows)
 
     def same_kernel(self, commit):
-        """The first commit of the series with the very kernel of this one."""
-        return self.first[prefixes.kernel_id(self.source, commit, self.arch)]
+        """The first commit of the series with the very kernel of this one, or itself."""
+        return self.first.get(prefixes.kernel_id(self.source, commit, self.arch), commit)
 
     def kernel(self, commit, own=False):
         """A commit's kernel; with its own selftests, too, if they are wanted."""
+        if not own and self.same_kernel(commit) == self.same_kernel(self.source.tip):
+            return self.tip
         return build.kernel(self.source, commit, SLOT, self.arch, [], self.jobs,
                             self.out / f"{commit[:12]}.build.log", programs=own)
 
