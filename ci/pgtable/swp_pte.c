@@ -3,7 +3,8 @@
  * Swap entries in the PTEs of one arch, made by its own headers: every type, the
  * offsets at both ends, each single bit and random ones, with and without each
  * software bit.  Two results: swp_entry without the marker of
- * pte_swp_mkexclusive(), swp_pte with it.
+ * pte_swp_mkexclusive(), swp_pte with it.  A third, cow_prot: no PTE of a private
+ * mapping can be written to before a write fault has looked whose the page is.
  */
 #include <linux/kconfig.h>
 #include <asm/page.h>
@@ -212,6 +213,50 @@ static void too_wide(unsigned long type, unsigned long offset)
 }
 #endif
 
+#ifdef COW_PROT
+#ifndef HOST_PRIVATE
+#define HOST_PRIVATE { __P000, __P001, __P010, __P011, __P100, __P101, __P110, __P111 }
+#endif
+#define MAY_WRITE 2
+
+#define check_private(cond, pte, from, to) do {					\
+	if (!(cond) && bad++ < SHOWN)						\
+		printf("# bad: xwr %u, then %u: pte %#llx: %s\n", from, to,	\
+		       (unsigned long long)bits(pte), #cond);			\
+} while (0)
+
+/*
+ * The page of a new PTE may belong to others, too, and so may that of a PTE which
+ * fork() has write-protected and mprotect() changes, to and fro.
+ */
+static void private_mappings(void)
+{
+	const pgprot_t prots[8] = HOST_PRIVATE;
+	unsigned int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
+		pte_t fresh = pfn_pte(1, prots[i]);
+		pte_t forked = pte_mkyoung(pte_mkdirty(fresh));
+
+		if (i & MAY_WRITE) {
+			forked = pte_mkwrite(forked);
+			check_private(pte_write(forked), forked, i, i);
+			forked = pte_wrprotect(forked);
+		}
+		check_private(!pte_write(fresh), fresh, i, i);
+		check_private(!pte_write(pte_mkdirty(fresh)), fresh, i, i);
+		check_private(!pte_write(forked), forked, i, i);
+		for (j = 0; j < ARRAY_SIZE(prots); j++) {
+			pte_t changed = pte_modify(forked, prots[j]);
+
+			check_private(!pte_write(changed), changed, i, j);
+			changed = pte_modify(changed, prots[i]);
+			check_private(!pte_write(changed), changed, i, j);
+		}
+	}
+}
+#endif
+
 static void offsets(unsigned long type, void (*test)(unsigned long, unsigned long))
 {
 	unsigned long bit;
@@ -251,7 +296,11 @@ int main(void)
 	unsigned int width = 0, size;
 	pte_t pte;
 
+	#ifdef COW_PROT
+	printf("KTAP version 1\n1..3\n");
+#else
 	printf("KTAP version 1\n1..2\n");
+#endif
 	/* As generic_max_swapfile_size() of mm/swapfile.c. */
 	last = swp_offset(pte_to_swp_entry(swp_entry_to_pte(swp_entry(0, ~0UL))));
 	while (width < BITS_PER_LONG && last >> width)
@@ -279,5 +328,9 @@ int main(void)
 	bad = 1;
 #endif
 	result(2, "swp_pte");
+#ifdef COW_PROT
+	private_mappings();
+	result(3, "cow_prot");
+#endif
 	return 0;
 }

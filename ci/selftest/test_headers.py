@@ -25,6 +25,25 @@ typedef struct { unsigned long pmd; } pmd_t;
 # PRESENT 0, PROTNONE 1, soft-dirty 2, marker 3, uffd-wp 4, type 5-9, offset 12-61.
 PGTABLE = """
 #define PAGE_NONE __pgprot(2)
+#define WRITE 1024
+#define DIRTY 2048
+#define __P000 PAGE_NONE
+#define __P001 __pgprot(1)
+#define __P010 __pgprot(1)
+#define __P011 __pgprot(1)
+#define __P100 __pgprot(1)
+#define __P101 __pgprot(1)
+#define __P110 __pgprot(1)
+#define __P111 __pgprot(1)
+#define pte_write(pte) (!!(pte_val(pte) & WRITE))
+#define pte_mkyoung(pte) (pte)
+static inline pte_t pte_mkwrite(pte_t pte) { return __pte(pte_val(pte) | WRITE); }
+static inline pte_t pte_wrprotect(pte_t pte) { return __pte(pte_val(pte) & ~WRITE); }
+static inline pte_t pte_mkdirty(pte_t pte) { return __pte(pte_val(pte) | DIRTY); }
+static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
+{
+	return __pte((pte_val(pte) & ~2047UL) | prot.pgprot);
+}
 #define pfn_pte(pfn, prot) __pte((unsigned long)(pfn) << 12 | (prot).pgprot)
 #define pte_none(pte) (!pte_val(pte))
 #define pte_present(pte) (!!(pte_val(pte) & 3))
@@ -86,31 +105,38 @@ FILES = {"include/linux/pgtable.h": "#include <asm/pgtable.h>\n", "include/linux
 WHAT = {**dict.fromkeys(headers.KEYS, ""), "arch": "small", "bits": "64",
         "config": "64BIT MMU NUMA_BALANCING HAVE_ARCH_SOFT_DIRTY HAVE_ARCH_USERFAULTFD_WP"}
 
-# What is put in, and which of (swp_entry, swp_pte) it turns red.
+# What is put in, and which of (cow_prot, swp_entry, swp_pte) it turns red.
 BUGS = {
-    "the marker is a bit of the type": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 32", "ff"),
-    "the marker is a bit of the offset": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4096", "ff"),
-    "the marker is PRESENT": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 1", "pf"),
-    "the marker is PROTNONE": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 2", "pf"),
-    "the marker is soft-dirty": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4", "pf"),
-    "the marker is uffd-wp": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 16", "pf"),
-    "no marker": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 0", "pf"),
-    "two bits": ("#define EXCLUSIVE 8", "#define EXCLUSIVE (8 | 1 << 10)", "pf"),
-    "the type is not masked": ("((type) & 0x1fUL)", "((unsigned long)(type))", "pf"),
-    "the type has four bits": ("((type) & 0x1fUL)", "((type) & 0xfUL)", "ff"),
-    "the offset is not masked": ("(offset) & ((1UL << 50) - 1)", "(unsigned long)(offset)", "pp"),
-    "the offset reaches PROTNONE": ("<< 12 })", "<< 12 | ((offset) >> 49 & 1) << 1 })", "ff"),
-    "a marked PTE is none": ("(!pte_val(pte))", "(!pte_val(pte) || pte_val(pte) & 8)", "pf"),
-    "none does not look at the type": ("(!pte_val(pte))", "(!(pte_val(pte) >> 12))", "ff"),
-    "a marked PTE is present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 11))", "pf"),
-    "PROT_NONE is not present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 1))", "fp"),
-    "a marked PTE is PROT_NONE": ("((pte_val(pte) & 3) == 2)", "(!!(pte_val(pte) & 8))", "pf"),
+    "the marker is a bit of the type": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 32", "pff"),
+    "the marker is a bit of the offset": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4096", "pff"),
+    "the marker is PRESENT": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 1", "ppf"),
+    "the marker is PROTNONE": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 2", "ppf"),
+    "the marker is soft-dirty": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4", "ppf"),
+    "the marker is uffd-wp": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 16", "ppf"),
+    "no marker": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 0", "ppf"),
+    "two bits": ("#define EXCLUSIVE 8", "#define EXCLUSIVE (8 | 1 << 10)", "ppf"),
+    "the type is not masked": ("((type) & 0x1fUL)", "((unsigned long)(type))", "ppf"),
+    "the type has four bits": ("((type) & 0x1fUL)", "((type) & 0xfUL)", "pff"),
+    "the offset is not masked": ("(offset) & ((1UL << 50) - 1)", "(unsigned long)(offset)", "ppp"),
+    "the offset reaches PROTNONE": ("<< 12 })", "<< 12 | ((offset) >> 49 & 1) << 1 })", "pff"),
+    "a marked PTE is none": ("(!pte_val(pte))", "(!pte_val(pte) || pte_val(pte) & 8)", "ppf"),
+    "none does not look at the type": ("(!pte_val(pte))", "(!(pte_val(pte) >> 12))", "pff"),
+    "a marked PTE is present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 11))", "ppf"),
+    "PROT_NONE is not present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 1))", "pfp"),
+    "a marked PTE is PROT_NONE": ("((pte_val(pte) & 3) == 2)", "(!!(pte_val(pte) & 8))", "ppf"),
     "the marker stays": ("return pte_swp_clear_exclusive(pte_swp_clear_uffd_wp(",
-                         "return (pte_t)(pte_swp_clear_uffd_wp(", "pf"),
-    "clear takes soft-dirty along": ("& ~EXCLUSIVE", "& ~(EXCLUSIVE | SOFT_DIRTY)", "pf"),
-    "soft-dirty is a bit of the type": ("#define SOFT_DIRTY 4", "#define SOFT_DIRTY 64", "ff"),
-    "uffd-wp is soft-dirty": ("#define UFFD_WP 16", "#define UFFD_WP 4", "ff"),
-    "always exclusive": ("return !!(pte_val(pte) & EXCLUSIVE);", "return 1;", "pf"),
+                         "return (pte_t)(pte_swp_clear_uffd_wp(", "ppf"),
+    "clear takes soft-dirty along": ("& ~EXCLUSIVE", "& ~(EXCLUSIVE | SOFT_DIRTY)", "ppf"),
+    "soft-dirty is a bit of the type": ("#define SOFT_DIRTY 4", "#define SOFT_DIRTY 64", "pff"),
+    "uffd-wp is soft-dirty": ("#define UFFD_WP 16", "#define UFFD_WP 4", "pff"),
+    "a private mapping begins writable": ("#define __P011 __pgprot(1)",
+                                          "#define __P011 __pgprot(1 | WRITE)", "fpp"),
+    "mprotect() gives a dirty page back": ("| prot.pgprot);",
+                                           "| prot.pgprot | (pte_val(pte) & DIRTY) >> 1);", "fpp"),
+    "write-protected in vain": ("& ~WRITE)", "& ~0UL)", "fpp"),
+    "dirty is writable": ("| DIRTY)", "| DIRTY | WRITE)", "fpp"),
+    "never writable": ("(!!(pte_val(pte) & WRITE))", "0", "fpp"),
+    "always exclusive": ("return !!(pte_val(pte) & EXCLUSIVE);", "return 1;", "ppf"),
 }
 
 
@@ -136,7 +162,7 @@ def run(tree, **changes):
 class Bugs(unittest.TestCase):
     def test_sound_header(self):
         words, said = run(Tree())
-        self.assertEqual(words, "pp", said)
+        self.assertEqual(words, "ppp", said)
         self.assertIn("at most 4 EiB: 50 bits of offset", said)
         self.assertIn("the marker is bit 3", said)
 
@@ -147,8 +173,12 @@ class Bugs(unittest.TestCase):
                 self.assertEqual(words, want, said)
 
     def test_bits_that_must_not_be_set(self):
-        self.assertEqual(run(Tree(), never="EXCLUSIVE")[0], "pf")
-        self.assertEqual(run(Tree(), never="1<<11")[0], "pp")
+        self.assertEqual(run(Tree(), never="EXCLUSIVE")[0], "ppf")
+        self.assertEqual(run(Tree(), never="1<<11")[0], "ppp")
+
+    def test_variant_without_a_test(self):
+        found, _ = headers.run("small", Tree(), what={**WHAT, "without": "cow_prot -- so"})
+        self.assertEqual(sorted(found), ["swp_entry/small", "swp_pte/small"])
 
     def test_tree_without_marker(self):
         tree = Tree()
@@ -156,15 +186,15 @@ class Bugs(unittest.TestCase):
             tree.files[name] = "\n".join(
                 line for line in text.replace("pte_swp_clear_exclusive(pte_swp_clear_uffd_wp(", "((")
                 .splitlines() if "exclusive" not in line)
-        self.assertEqual(run(tree, config="64BIT MMU")[0], "pf")
+        self.assertEqual(run(tree, config="64BIT MMU")[0], "ppf")
 
     def test_what_does_not_compile_is_an_error(self):
         words, said = run(Tree("#define PAGE_SHIFT 12", ""))
-        self.assertEqual(words, "ee")
+        self.assertEqual(words, "eee")
         self.assertIn("PAGE_SHIFT", said)
 
     def test_program_that_dies_is_an_error(self):
-        self.assertEqual(run(Tree("(!pte_val(pte))", "(__builtin_trap(), 0)"))[0], "ee")
+        self.assertEqual(run(Tree("(!pte_val(pte))", "(__builtin_trap(), 0)"))[0], "eee")
 
 
 class Variants(unittest.TestCase):
@@ -187,6 +217,7 @@ class Trial(unittest.TestCase):
     def test_rows(self):
         lab = headers.Trial(None, None)
         self.assertTrue(lab.has("swp_pte/x86_64") and lab.has("swp_entry/mips*"))
+        self.assertTrue(lab.has("cow_prot/m68k_coldfire"))
         self.assertFalse(lab.has("swp_pte/vax") or lab.has("other/x86_64"))
 
     def test_glob(self):

@@ -1,4 +1,4 @@
-"""The swap PTEs of an arch's own headers, tested by a program on this machine.
+"""The PTEs of an arch's own headers, tested by a program on this machine.
 
 A variant is a file of ci/pgtable/variants.  Its headers come out of a kernel tree,
 each that they include and that is not about page tables is empty: ci/pgtable/README.
@@ -19,8 +19,8 @@ from steps.trial import Outcome
 ARCH = "host"           # what a Proof: says in an arch's place
 FOLDER = CI / "pgtable"
 TABLE = TOP / "Documentation/swap-marker.rst"
-KEYS = {"arch", "bits", "config", "define", "real", "empty", "never", "path"}
-TESTS = ("swp_entry", "swp_pte")
+KEYS = {"arch", "bits", "config", "define", "real", "empty", "never", "path", "without"}
+TESTS = ("cow_prot", "swp_entry", "swp_pte")
 START = ["linux/kconfig.h", "asm/page.h", "linux/pgtable.h", "linux/swap.h",
          "linux/swapops.h"]
 # What is taken out of the tree; the variant's real: and empty: have the last word.
@@ -52,6 +52,11 @@ def variant(name):
     if not out["arch"] or out["bits"] not in COMPILER:
         raise Failure("harness", f"{path}: needs arch: and bits: 32 or 64")
     return out
+
+
+def tests(what):
+    """The tests that a variant has; "without: TEST -- why" takes one away."""
+    return [test for test in TESTS if test not in what["without"].partition(" -- ")[0].split()]
 
 
 def packages(names):
@@ -147,7 +152,8 @@ def command(what, where, program, marker):
     return [COMPILER[what["bits"]][0], "-std=gnu11", "-fgnu89-inline", "-O1", "-w", "-static",
             "-nostdinc", "-fno-builtin", "-fno-strict-aliasing",
             "-D__KERNEL__", f"-DVARIANT_NEVER=({what['never'] or 0})",
-            *(["-DMARKER"] if marker else []), *config, *(f"-D{word}" for word in what["define"].split()), "-I", str(where),
+            *(["-DMARKER"] if marker else []),
+            *(["-DCOW_PROT"] if "cow_prot" in tests(what) else []), *config, *(f"-D{word}" for word in what["define"].split()), "-I", str(where),
             "-include", str(FOLDER / "kernel.h"),
             "-o", str(program), str(FOLDER / "swp_pte.c")]
 
@@ -183,11 +189,11 @@ def run(name, tree, log=None, keep=None, what=None):
                 bad = f"no end after {LIMIT} s"
     if log:
         log.write_text(said + output)
-    return rows(name, output, bad), output if output else said
+    return rows(name, output, tests(what), bad), output if output else said
 
 
-def rows(name, output, bad=""):
-    """{row: Row} of what the program said."""
+def rows(name, output, has=TESTS, bad=""):
+    """{row: Row} of what the program said; has: the tests of the variant."""
     found, why = {}, []
     for line in output.splitlines():
         match = re.match(r"(not )?ok \d+ (\w+)$", line)
@@ -197,7 +203,7 @@ def rows(name, output, bad=""):
             why = []
         elif line.startswith("# bad: "):
             why.append(line[len("# bad: "):])
-    for test in TESTS:
+    for test in has:
         if bad or f"{test}/{name}" not in found:
             found[f"{test}/{name}"] = Row("error", bad or "the program did not say")
     return found
@@ -214,9 +220,9 @@ def table(base, patched):
         words = [variant(name)["arch"], fact(said, r"the marker is (.*)")]
         words += [fact(text, r"a swap area is at most ([^:]*)") for text in (base[name][1], said)]
         words += [f"{base[name][0][f'{test}/{name}'].status} -> {found[f'{test}/{name}'].status}"
-                  for test in TESTS]
+                  if test in tests(variant(name)) else "-" for test in TESTS]
         lines[name] = f"{name:<20}" + "".join(
-            f"{word:<{width}}" for word, width in zip(words, (12, 8, 10, 10, 14, 14))).rstrip()
+            f"{word:<{width}}" for word, width in zip(words, (12, 8, 10, 10, 14, 14, 14))).rstrip()
     return lines
 
 
@@ -230,7 +236,7 @@ def keep_table(base, patched, write):
         return mark != "" and all(old.get(name) == line for name, line in new.items()) \
             and set(old) == {"variant", *variants()}
     title = f"{'variant':<20}{'arch':<12}{'marker':<8}{'base':<10}{'patched':<10}" \
-            f"{'swp_entry':<14}swp_pte"
+            f"{'cow_prot':<14}{'swp_entry':<14}swp_pte"
     every = {**{n: line for n, line in old.items() if n in variants()}, **new}
     TABLE.write_text(f"{head}\n::\n\n    {title}\n" +
                      "".join(f"    {every[name]}\n" for name in sorted(every)))

@@ -20,3 +20,15 @@ static unsigned long _page_cachable_default;
 #define CKSEG0 ((unsigned long)(int)0x80000000)
 static struct { u64 vmbits; int writecombine; } cpu_data[1];
 #include <asm/pgtable-bits.h>
+/* As setup_protection_map() of mm/cache.c fills it. */
+#ifdef CONFIG_CPU_HAS_RIXI
+#define MIPS_PROT(more) __pgprot(_PAGE_PRESENT | (more))
+#define HOST_PRIVATE {								\
+	MIPS_PROT(_PAGE_NO_EXEC | _PAGE_NO_READ), MIPS_PROT(_PAGE_NO_EXEC),	\
+	MIPS_PROT(_PAGE_NO_EXEC | _PAGE_NO_READ), MIPS_PROT(_PAGE_NO_EXEC),	\
+	MIPS_PROT(0), MIPS_PROT(0), MIPS_PROT(0), MIPS_PROT(0) }
+#else
+#define HOST_PRIVATE {								\
+	PAGE_NONE, PAGE_READONLY, PAGE_COPY, PAGE_COPY,				\
+	PAGE_READONLY, PAGE_READONLY, PAGE_COPY, PAGE_COPY }
+#endif
