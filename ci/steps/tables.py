@@ -37,6 +37,12 @@ def arch(name):
     return {**dict.fromkeys(OPTIONAL, ""), **out}
 
 
+def debug(name):
+    """(arch, fragments) of what a Proof: names: NAME-debug has ci/run --debug's kernel."""
+    plain = name.removesuffix("-debug")
+    return plain, ["debug"] if plain != name else []
+
+
 def arches():
     """Names of all arches."""
     return sorted(p.name for p in (CI / "arch").iterdir())

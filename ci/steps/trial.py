@@ -6,7 +6,7 @@ import collections
 import fnmatch
 import re
 
-from steps import boot, build, facts, image, prefixes, tables, verdict
+from steps import boot, build, config, facts, image, prefixes, tables, verdict
 from steps.host import Failure, say
 
 SLOT = "proof"
@@ -60,11 +60,13 @@ def outcome(run, console, row, allowed=()):
 
 class Trial:
     """Kernels, guests and boots for one arch."""
-    def __init__(self, source, arch, jobs, out, accel=None, rows=None):
-        self.source, self.arch, self.jobs, self.out = source, arch, jobs, out
+    def __init__(self, source, arch, jobs, out, accel=None, rows=None, fragments=()):
+        self.source, self.jobs, self.out = source, jobs, out
+        self.arch, self.fragments = config.tuned(arch, fragments), list(fragments)
         self.rows = rows or tables.tests()
         self.allowed = [a.regexp for a in tables.allowed_splats() if tables.any_glob(arch["name"], a.arch)]
-        self.tip = build.kernel(source, source.tip, SLOT, arch, [], jobs, out / "tip.log")
+        self.tip = build.kernel(source, source.tip, SLOT, self.arch, self.fragments, jobs,
+                                out / "tip.log")
         self.guest = build.guest(arch, out / "guest.log")
         self.accel = accel or boot.pick_accel(arch, self.tip / "kernel", say)
         self.first = {}         # kernel id -> the first commit that has it
@@ -84,7 +86,7 @@ class Trial:
         """A commit's kernel; with its own selftests, too, if they are wanted."""
         if not own and self.same_kernel(commit) == self.same_kernel(self.source.tip):
             return self.tip
-        return build.kernel(self.source, commit, SLOT, self.arch, [], self.jobs,
+        return build.kernel(self.source, commit, SLOT, self.arch, self.fragments, self.jobs,
                             self.out / f"{commit[:12]}.build.log", programs=own)
 
     def boot(self, commit, rows, own=False):
@@ -113,7 +115,7 @@ class Trial:
         files = self.source.tree_id(commit) if own else self.source.tree_id(self.source.tip)
         return build.digest(prefixes.kernel_id(self.source, commit, self.arch), files, plan, row,
                             self.guest.name, build.compiler(self.arch), self.accel,
-                            *(p.pattern for p in self.allowed))
+                            *(p.pattern for p in self.allowed), *self.fragments)
 
     def outcomes(self, commit, rows, own=False, fresh=False):
         """{row: Outcome} of a commit; own: with its own selftests.
