@@ -74,6 +74,13 @@ class Limits(unittest.TestCase):
                                      {"r": passed(100), "s": passed(100)}, 1.0, "v6.1", {}),
                          ["s: 1.010 times the instructions of v6.1, the limit is 1.0"])
 
+    def test_no_instruction(self):
+        self.assertEqual(self.complain(passed(817), passed(0)), [])
+        self.assertEqual(self.complain(passed(0), passed(0)), [])
+        self.assertRegex(self.complain(passed(0), passed(1))[0], "^r: inf times")
+        self.assertEqual(bench.apart({"r": passed(0)}, {"r": passed(0)})[0], 0.0)
+        self.assertEqual(bench.apart({"r": passed(0)}, {"r": passed(1)}), (1.0, "r"))
+
     def test_copies(self):
         self.assertEqual(self.complain(passed(1, 1.0), passed(1, 1.0)), [])
         self.assertEqual(self.complain(passed(1, 1.0), passed(1, 0.0)), [])

@@ -4,6 +4,7 @@ against each other.
 Of one kernel: {row: Count}, in the order of the guest.
 """
 import collections
+import math
 import re
 
 from steps import boot, build, image, tables, verdict
@@ -77,15 +78,18 @@ def apart(one, other):
         elif a.status != "pass":
             continue
         else:
-            part = abs(a.instructions - b.instructions) / min(a.instructions, b.instructions)
+            part = (abs(a.instructions - b.instructions)
+                    / max(1, min(a.instructions, b.instructions)))
         worst = max(worst, (part, row))
     return worst
 
 
 def ratio(count, base):
     """How many times the instructions of the base, or None."""
-    if not count or not base or not count.instructions or not base.instructions:
+    if not count or not base or None in (count.instructions, base.instructions):
         return None
+    if not base.instructions:
+        return math.inf if count.instructions else 1.0
     return count.instructions / base.instructions
 
 
