@@ -6,7 +6,8 @@ import sys
 import tempfile
 import unittest
 
-from steps import alone, cocci, facts, host, prefixes, programs, proof, search, trial, verdict
+from steps import (alone, cocci, facts, headers, host, prefixes, programs, proof, search,
+                   tables, trial, verdict)
 from steps import warnings
 from steps.host import Failure
 
@@ -256,6 +257,20 @@ class Proof(unittest.TestCase):
             with self.assertRaises(Failure):
                 proof.parse(bad)
 
+    def test_debug_kernel(self):
+        self.assertEqual(proof.parse(["a/x x86_64-debug"]), [("a/x", ["x86_64-debug"])])
+        self.assertEqual(tables.debug("x86_64-debug"), ("x86_64", ["debug"]))
+        self.assertEqual(tables.debug("x86_64"), ("x86_64", []))
+
+    def test_arches_of_ours(self):
+        """Each arch that a Proof: names is one that ci/prove knows."""
+        known = {headers.ARCH, *tables.arches()}
+        for path in (host.TOP / "patches").glob("*/*.patch"):
+            rows = proof.parse(proof.fields(path.read_bytes()), path.name)
+            for row, arches in rows if isinstance(rows, list) else []:
+                for name in arches:
+                    self.assertIn(tables.debug(name)[0], known, f"{path.name}: {row}")
+
     def test_file_round_trip(self):
         text = proof.write([("t", [("t/a.patch", ["a/x x86_64", "b x86_64"],
                                     {"a/x x86_64": "fail -> pass"}),
@@ -282,7 +297,6 @@ class Proof(unittest.TestCase):
 
     def test_ours(self):
         """Documentation/proofs.rst says of each patch what its header says."""
-        from steps import tables
         if not (host.TOP / "series").exists():
             self.skipTest("there is no series yet")
         names = tables.series(host.TOP)[2]
