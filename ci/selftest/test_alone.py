@@ -265,11 +265,13 @@ class Proof(unittest.TestCase):
     def test_arches_of_ours(self):
         """Each arch that a Proof: names is one that ci/prove knows."""
         known = {headers.ARCH, *tables.arches()}
-        for path in (host.TOP / "patches").glob("*/*.patch"):
-            rows = proof.parse(proof.fields(path.read_bytes()), path.name)
+        if not (host.TOP / "series").exists():
+            self.skipTest("there is no series yet")
+        for patch in tables.series(host.TOP)[2]:
+            rows = proof.parse(proof.fields((host.TOP / "patches" / patch).read_bytes()))
             for row, arches in rows if isinstance(rows, list) else []:
                 for name in arches:
-                    self.assertIn(tables.debug(name)[0], known, f"{path.name}: {row}")
+                    self.assertIn(tables.debug(name)[0], known, f"{patch}: {row}")
 
     def test_file_round_trip(self):
         text = proof.write([("t", [("t/a.patch", ["a/x x86_64", "b x86_64"],
