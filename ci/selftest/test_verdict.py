@@ -114,6 +114,7 @@ class Judge(unittest.TestCase):
                      "INFO: task x:1 blocked for more than 120 seconds.",
                      "watchdog: BUG: soft lockup - CPU#0 stuck for 22s!",
                      "page:1 refcount:0 page dumped because: VM_BUG_ON_PAGE(1)",
+                     "page dumped because: gup_test failure",
                      "refcount_t: underflow; use-after-free.",
                      "swap_free: Bad swap file entry 1", "UBSAN: shift-out-of-bounds in x",
                      "general protection fault, probably for non-canonical address 0"):
@@ -124,7 +125,8 @@ class Judge(unittest.TestCase):
     def test_harmless_lines(self):
         for line in ("debug_vm_pgtable: Validating", "Warning: unable to open an initial console.",
                      "x86/fpu: legacy x87 FPU", "random: crng init done",
-                     "init: begin BUGgy", "Unstable clock detected"):
+                     "init: begin BUGgy", "Unstable clock detected",
+                     "page dumped because: gup_test dump"):
             self.assertEqual(self.kinds(f"[    1.0] {line}\n"), [], line)
 
     def test_one_splat_is_one(self):
