@@ -126,7 +126,8 @@ class Judge(unittest.TestCase):
         for line in ("debug_vm_pgtable: Validating", "Warning: unable to open an initial console.",
                      "x86/fpu: legacy x87 FPU", "random: crng init done",
                      "init: begin BUGgy", "Unstable clock detected",
-                     "page dumped because: gup_test dump"):
+                     "page dumped because: gup_test dump",
+                     "page dumped because: unmovable page"):
             self.assertEqual(self.kinds(f"[    1.0] {line}\n"), [], line)
 
     def test_one_splat_is_one(self):

@@ -24,7 +24,7 @@ SPLAT = re.compile(
     r"soft lockup|hard LOCKUP|UBSAN: |KASAN: |KCSAN: |kmemleak: .*suspected|"
     r"refcount_t: |list_(?:add|del) corruption|scheduling while atomic|"
     r"sleeping function called|Unbalanced (?:enable|disable)|"
-    r"page dumped because(?!: gup_test dump)|"
+    r"page dumped because(?!: gup_test dump|: unmovable page)|"
     r"VFS: Busy inodes|swap_(?:dup|free|info_get): |get_swap_device: Bad|"
     r"stack-protector: |double fault|invalid opcode: |unexpected IRQ trap|"
     r"Unhandled kernel |Kernel Fault|Kernel bug detected|\[#\d+\]")
