@@ -236,6 +236,9 @@ class CommandLine(unittest.TestCase):
         process = subprocess.Popen([sys.executable, RUN, "--out", self.home + "/out"],
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                    start_new_session=True,
+                                   # A shell's background job would ignore it
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                                                    signal.SIG_DFL),
                                    env={**os.environ, "HOME": self.home,
                                         "XDG_CACHE_HOME": self.home + "/cache"})
         process.stdout.readline()
