@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 from steps import (alone, cocci, facts, headers, host, prefixes, programs, proof, search,
@@ -177,6 +178,23 @@ def guest(ktap, console="", ended="exit"):
 
 
 class Trial(unittest.TestCase):
+    def test_what_was_seen_holds_until_the_rows_own_program_changes(self):
+        with tempfile.TemporaryDirectory() as there:
+            lab = trial.Trial.__new__(trial.Trial)
+            lab.tip = lab.guest = pathlib.Path(there)
+            lab.rows = [("", "test one 5 root ./one {rows}".split()),
+                        ("", "test two 5 root ./two".split())]
+            lab.source = types.SimpleNamespace(tip="tip", has=lambda commit, path: True)
+            vm = lab.tip / "selftests" / "vm"
+            vm.mkdir(parents=True)
+            (vm / "one").write_text("1")
+            (vm / "two").write_text("2")
+            before = lab.programs("commit", "one/row"), lab.programs("commit", "two")
+            (vm / "two").write_text("changed")
+            after = lab.programs("commit", "one/row"), lab.programs("commit", "two")
+        self.assertEqual(before[0], after[0])
+        self.assertNotEqual(before[1], after[1])
+
     def word(self, row, ktap, console=""):
         return trial.outcome(*guest(ktap, console), row).word
 

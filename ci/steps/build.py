@@ -85,6 +85,11 @@ def instruments(source, commit):
             and source.has(source.tip, text.split()[0])]
 
 
+def blobs_of(source, modules):
+    """The ids of the tip's files that instruments(), its modules, are made of."""
+    return [source.git("rev-parse", f"{source.tip}:{path}") for files in modules for path in files]
+
+
 def publish(made, place):
     """Move a finished directory into the cache; somebody else's is as good."""
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +110,7 @@ def recipe(source, commit, arch, fragments, programs=True):
     names = config.fragments(arch, fragments, lambda path: source.has(commit, path))
     want = config.wanted(names)
     extra = instruments(source, commit)
-    blobs = [source.git("rev-parse", f"{source.tip}:{path}") for files in extra for path in files]
+    blobs = blobs_of(source, extra)
     files = source.tree_id(commit) if programs else prefixes.kernel_id(source, commit, arch)
     key = digest(files, "\n".join(want.values()), compiler(arch), arch["make"],
                  arch["target"], *blobs)

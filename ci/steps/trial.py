@@ -4,6 +4,7 @@ The tests are those of the tip, so that they exist on every commit.
 """
 import collections
 import fnmatch
+import hashlib
 import re
 
 from steps import boot, build, config, facts, image, prefixes, tables, verdict
@@ -110,9 +111,17 @@ class Trial:
                 raise Failure(bad, judged["notes"][bad], where)
         return judged, text("console.log")
 
+    def programs(self, commit, row):
+        """A digest of what the tip adds to a commit's kernel for a row: programs, modules."""
+        vm = self.tip / "selftests" / "vm"
+        _, files, _ = image.plan(self.rows, [row], vm, vm, self.guest)
+        return build.digest(*build.blobs_of(self.source, build.instruments(self.source, commit)),
+                            *(hashlib.sha256(files[there].read_bytes()).hexdigest()
+                              for there in sorted(files)))
+
     def key(self, commit, row, own):
         plan = " ".join(" ".join(words) for _, words in self.rows)
-        files = self.source.tree_id(commit) if own else self.source.tree_id(self.source.tip)
+        files = self.source.tree_id(commit) if own else self.programs(commit, row)
         return build.digest(prefixes.kernel_id(self.source, commit, self.arch), files, plan, row,
                             self.guest.name, build.compiler(self.arch), self.accel,
                             *(p.pattern for p in self.allowed), *self.fragments)
