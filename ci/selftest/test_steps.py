@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 import unittest.mock
@@ -247,6 +248,30 @@ class CommandLine(unittest.TestCase):
         text = process.communicate(timeout=60)[0]
         self.assertEqual(process.returncode, 5, text)
         self.assertNotIn("Traceback", text)
+
+
+class Stop(unittest.TestCase):
+    """^C while both kernels are built: each thread ends what it does."""
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "file"
+        stop = threading.Event()
+        patch = unittest.mock.patch.object(host, "STOP", stop)
+        patch.start()
+        self.addCleanup(patch.stop)
+        threading.Timer(0.2, stop.set).start()
+
+    def test_waiting_for_another_run(self):
+        with host.locked(self.path), self.assertRaises(KeyboardInterrupt), \
+                host.locked(self.path):
+            self.fail("two hold the lock")
+
+    def test_building(self):
+        start = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            build.run(["sleep", "60"], self.path, "a build")
+        self.assertLess(time.monotonic() - start, 10)
 
 
 class Qemu(unittest.TestCase):

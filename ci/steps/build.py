@@ -16,7 +16,7 @@ from steps.host import CI, Failure, say
 # Nothing of a build may depend on when, where or by whom it was done.
 FIXED = {"KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_USER": "mmquilt",
          "KBUILD_BUILD_HOST": "mmquilt", "LOCALVERSION": "", "LC_ALL": "C",
-         "CCACHE_NOHASHDIR": "1"}
+         "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1"}
 
 
 def environment():
@@ -54,6 +54,8 @@ def run(args, log, what):
                     code = process.wait(1)
                     break
                 except subprocess.TimeoutExpired:
+                    if host.STOP.is_set():
+                        raise KeyboardInterrupt from None
                     if time.monotonic() - told > 30:
                         told = time.monotonic()
                         with open(log, errors="replace") as text:

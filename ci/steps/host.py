@@ -12,7 +12,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 CI = TOP / "ci"
 START = time.monotonic()
-STOP = threading.Event()  # set when the user wants us to end: guests are killed
+STOP = threading.Event()  # set when the user wants us to end
 _lock = threading.Lock()
 
 
@@ -46,7 +46,12 @@ def locked(path):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say(f"waiting for another run that holds {path}")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not STOP.wait(0.5):
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+            else:
+                raise KeyboardInterrupt from None
         yield
 
 
