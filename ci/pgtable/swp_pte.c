@@ -4,7 +4,8 @@
  * offsets at both ends, each single bit and random ones, with and without each
  * software bit.  Two results: swp_entry without the marker of
  * pte_swp_mkexclusive(), swp_pte with it.  A third, cow_prot: no PTE of a private
- * mapping can be written to before a write fault has looked whose the page is.
+ * mapping can be written to before a write fault has looked whose the page is.  A
+ * fourth, addr_end: where the entries of each level end.
  */
 #include <linux/kconfig.h>
 #include <asm/page.h>
@@ -257,6 +258,10 @@ static void private_mappings(void)
 }
 #endif
 
+#ifdef ADDR_END
+#include "addr_end.h"
+#endif
+
 static void offsets(unsigned long type, void (*test)(unsigned long, unsigned long))
 {
 	unsigned long bit;
@@ -296,11 +301,14 @@ int main(void)
 	unsigned int width = 0, size;
 	pte_t pte;
 
-	#ifdef COW_PROT
-	printf("KTAP version 1\n1..3\n");
-#else
-	printf("KTAP version 1\n1..2\n");
+	printf("KTAP version 1\n1..%d\n", 2
+#ifdef COW_PROT
+	       + 1
 #endif
+#ifdef ADDR_END
+	       + 1
+#endif
+	       );
 	/* As generic_max_swapfile_size() of mm/swapfile.c. */
 	last = swp_offset(pte_to_swp_entry(swp_entry_to_pte(swp_entry(0, ~0UL))));
 	while (width < BITS_PER_LONG && last >> width)
@@ -331,6 +339,14 @@ int main(void)
 #ifdef COW_PROT
 	private_mappings();
 	result(3, "cow_prot");
+#endif
+#ifdef ADDR_END
+	boundaries();
+#ifdef HOST_FOLD
+	HOST_FOLD;
+	boundaries();
+#endif
+	result(4, "addr_end");
 #endif
 	return 0;
 }

@@ -14,6 +14,7 @@ PAGE = """
 typedef struct { unsigned long pte; } pte_t;
 typedef struct { unsigned long pgprot; } pgprot_t;
 typedef struct { unsigned long pmd; } pmd_t;
+typedef struct { unsigned long val; } pgd_t, p4d_t, pud_t;
 #define PAGE_SHIFT 12
 #define pte_val(x) ((x).pte)
 #define pmd_val(x) ((x).pmd)
@@ -68,6 +69,26 @@ static inline int pte_swp_exclusive(pte_t pte) { return !!(pte_val(pte) & EXCLUS
 static inline pte_t pte_swp_clear_exclusive(pte_t pte) { return __pte(pte_val(pte) & ~EXCLUSIVE); }
 """
 
+# Four levels, of which the kernel has three: no P4D.
+LEVELS = """
+#define PAGE_SIZE 4096UL
+#define PMD_SHIFT 21
+#define PUD_SHIFT 30
+#define P4D_SHIFT PGDIR_SHIFT
+#define PGDIR_SHIFT 39
+#define __PAGETABLE_P4D_FOLDED 1
+#define up_to(addr, end, shift) ({ \\
+	unsigned long b = ((addr) + (1UL << (shift))) & -(1UL << (shift)); \\
+	b - 1 < (end) - 1 ? b : (end); })
+#define pgd_addr_end(addr, end) up_to(addr, end, PGDIR_SHIFT)
+#define p4d_addr_end(addr, end) (end)
+#define pud_addr_end(addr, end) up_to(addr, end, PUD_SHIFT)
+#define pmd_addr_end(addr, end) up_to(addr, end, PMD_SHIFT)
+#define pgd_entry_end(pgd, addr, end) pgd_addr_end(addr, end)
+#define p4d_entry_end(p4d, addr, end) p4d_addr_end(addr, end)
+#define pud_entry_end(pud, addr, end) pud_addr_end(addr, end)
+"""
+
 SWAP = """
 #define MAX_SWAPFILES_SHIFT	5
 #define MAX_SWAPFILES \\
@@ -99,44 +120,54 @@ static inline pte_t swp_entry_to_pte(swp_entry_t e)
 }
 """
 
-FILES = {"include/linux/pgtable.h": "#include <asm/pgtable.h>\n", "include/linux/swap.h": SWAP,
+FILES = {"include/linux/pgtable.h": "#include <asm/pgtable.h>\n" + LEVELS,
+         "include/linux/swap.h": SWAP,
          "include/linux/swapops.h": SWAPOPS, "arch/small/include/asm/page.h": PAGE,
          "arch/small/include/asm/pgtable.h": PGTABLE}
 WHAT = {**dict.fromkeys(headers.KEYS, ""), "arch": "small", "bits": "64",
-        "config": "64BIT MMU NUMA_BALANCING HAVE_ARCH_SOFT_DIRTY HAVE_ARCH_USERFAULTFD_WP"}
+        "config": "64BIT MMU PGTABLE_LEVELS=4 NUMA_BALANCING HAVE_ARCH_SOFT_DIRTY HAVE_ARCH_USERFAULTFD_WP"}
 
-# What is put in, and which of (cow_prot, swp_entry, swp_pte) it turns red.
+# What is put in, and which of (addr_end, cow_prot, swp_entry, swp_pte) it turns red.
 BUGS = {
-    "the marker is a bit of the type": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 32", "pff"),
-    "the marker is a bit of the offset": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4096", "pff"),
-    "the marker is PRESENT": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 1", "ppf"),
-    "the marker is PROTNONE": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 2", "ppf"),
-    "the marker is soft-dirty": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4", "ppf"),
-    "the marker is uffd-wp": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 16", "ppf"),
-    "no marker": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 0", "ppf"),
-    "two bits": ("#define EXCLUSIVE 8", "#define EXCLUSIVE (8 | 1 << 10)", "ppf"),
-    "the type is not masked": ("((type) & 0x1fUL)", "((unsigned long)(type))", "ppf"),
-    "the type has four bits": ("((type) & 0x1fUL)", "((type) & 0xfUL)", "pff"),
-    "the offset is not masked": ("(offset) & ((1UL << 50) - 1)", "(unsigned long)(offset)", "ppp"),
-    "the offset reaches PROTNONE": ("<< 12 })", "<< 12 | ((offset) >> 49 & 1) << 1 })", "pff"),
-    "a marked PTE is none": ("(!pte_val(pte))", "(!pte_val(pte) || pte_val(pte) & 8)", "ppf"),
-    "none does not look at the type": ("(!pte_val(pte))", "(!(pte_val(pte) >> 12))", "pff"),
-    "a marked PTE is present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 11))", "ppf"),
-    "PROT_NONE is not present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 1))", "pfp"),
-    "a marked PTE is PROT_NONE": ("((pte_val(pte) & 3) == 2)", "(!!(pte_val(pte) & 8))", "ppf"),
+    "the marker is a bit of the type": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 32", "ppff"),
+    "the marker is a bit of the offset": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4096", "ppff"),
+    "the marker is PRESENT": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 1", "pppf"),
+    "the marker is PROTNONE": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 2", "pppf"),
+    "the marker is soft-dirty": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 4", "pppf"),
+    "the marker is uffd-wp": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 16", "pppf"),
+    "no marker": ("#define EXCLUSIVE 8", "#define EXCLUSIVE 0", "pppf"),
+    "two bits": ("#define EXCLUSIVE 8", "#define EXCLUSIVE (8 | 1 << 10)", "pppf"),
+    "the type is not masked": ("((type) & 0x1fUL)", "((unsigned long)(type))", "pppf"),
+    "the type has four bits": ("((type) & 0x1fUL)", "((type) & 0xfUL)", "ppff"),
+    "the offset is not masked": ("(offset) & ((1UL << 50) - 1)", "(unsigned long)(offset)", "pppp"),
+    "the offset reaches PROTNONE": ("<< 12 })", "<< 12 | ((offset) >> 49 & 1) << 1 })", "ppff"),
+    "a marked PTE is none": ("(!pte_val(pte))", "(!pte_val(pte) || pte_val(pte) & 8)", "pppf"),
+    "none does not look at the type": ("(!pte_val(pte))", "(!(pte_val(pte) >> 12))", "ppff"),
+    "a marked PTE is present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 11))", "pppf"),
+    "PROT_NONE is not present": ("(!!(pte_val(pte) & 3))", "(!!(pte_val(pte) & 1))", "ppfp"),
+    "a marked PTE is PROT_NONE": ("((pte_val(pte) & 3) == 2)", "(!!(pte_val(pte) & 8))", "pppf"),
     "the marker stays": ("return pte_swp_clear_exclusive(pte_swp_clear_uffd_wp(",
-                         "return (pte_t)(pte_swp_clear_uffd_wp(", "ppf"),
-    "clear takes soft-dirty along": ("& ~EXCLUSIVE", "& ~(EXCLUSIVE | SOFT_DIRTY)", "ppf"),
-    "soft-dirty is a bit of the type": ("#define SOFT_DIRTY 4", "#define SOFT_DIRTY 64", "pff"),
-    "uffd-wp is soft-dirty": ("#define UFFD_WP 16", "#define UFFD_WP 4", "pff"),
+                         "return (pte_t)(pte_swp_clear_uffd_wp(", "pppf"),
+    "clear takes soft-dirty along": ("& ~EXCLUSIVE", "& ~(EXCLUSIVE | SOFT_DIRTY)", "pppf"),
+    "soft-dirty is a bit of the type": ("#define SOFT_DIRTY 4", "#define SOFT_DIRTY 64", "ppff"),
+    "uffd-wp is soft-dirty": ("#define UFFD_WP 16", "#define UFFD_WP 4", "ppff"),
     "a private mapping begins writable": ("#define __P011 __pgprot(1)",
-                                          "#define __P011 __pgprot(1 | WRITE)", "fpp"),
+                                          "#define __P011 __pgprot(1 | WRITE)", "pfpp"),
     "mprotect() gives a dirty page back": ("| prot.pgprot);",
-                                           "| prot.pgprot | (pte_val(pte) & DIRTY) >> 1);", "fpp"),
-    "write-protected in vain": ("& ~WRITE)", "& ~0UL)", "fpp"),
-    "dirty is writable": ("| DIRTY)", "| DIRTY | WRITE)", "fpp"),
-    "never writable": ("(!!(pte_val(pte) & WRITE))", "0", "fpp"),
-    "always exclusive": ("return !!(pte_val(pte) & EXCLUSIVE);", "return 1;", "ppf"),
+                                           "| prot.pgprot | (pte_val(pte) & DIRTY) >> 1);", "pfpp"),
+    "write-protected in vain": ("& ~WRITE)", "& ~0UL)", "pfpp"),
+    "dirty is writable": ("| DIRTY)", "| DIRTY | WRITE)", "pfpp"),
+    "never writable": ("(!!(pte_val(pte) & WRITE))", "0", "pfpp"),
+    "always exclusive": ("return !!(pte_val(pte) & EXCLUSIVE);", "return 1;", "pppf"),
+    "the end of all addresses is before each boundary": ("b - 1 < (end) - 1", "b < (end)", "fppp"),
+    "the end does not count": ("? b : (end)", "? b : b", "fppp"),
+    "the end of the level above": ("end, PUD_SHIFT)", "end, PGDIR_SHIFT)", "fppp"),
+    "a boundary is its own end": ("(addr) + (1UL << (shift))", "(addr) + (1UL << (shift)) - 1",
+                                  "fppp"),
+    "a folded level has an end": ("p4d_addr_end(addr, end) (end)",
+                                  "p4d_addr_end(addr, end) up_to(addr, end, PUD_SHIFT)", "fppp"),
+    "an entry ends elsewhere": ("pud_entry_end(pud, addr, end) pud_addr_end(addr, end)",
+                                "pud_entry_end(pud, addr, end) (end)", "fppp"),
 }
 
 
@@ -162,7 +193,7 @@ def run(tree, **changes):
 class Bugs(unittest.TestCase):
     def test_sound_header(self):
         words, said = run(Tree())
-        self.assertEqual(words, "ppp", said)
+        self.assertEqual(words, "pppp", said)
         self.assertIn("at most 4 EiB: 50 bits of offset", said)
         self.assertIn("the marker is bit 3", said)
 
@@ -173,12 +204,12 @@ class Bugs(unittest.TestCase):
                 self.assertEqual(words, want, said)
 
     def test_bits_that_must_not_be_set(self):
-        self.assertEqual(run(Tree(), never="EXCLUSIVE")[0], "ppf")
-        self.assertEqual(run(Tree(), never="1<<11")[0], "ppp")
+        self.assertEqual(run(Tree(), never="EXCLUSIVE")[0], "pppf")
+        self.assertEqual(run(Tree(), never="1<<11")[0], "pppp")
 
     def test_variant_without_a_test(self):
         found, _ = headers.run("small", Tree(), what={**WHAT, "without": "cow_prot -- so"})
-        self.assertEqual(sorted(found), ["swp_entry/small", "swp_pte/small"])
+        self.assertEqual(sorted(found), ["addr_end/small", "swp_entry/small", "swp_pte/small"])
 
     def test_tree_without_marker(self):
         tree = Tree()
@@ -186,15 +217,15 @@ class Bugs(unittest.TestCase):
             tree.files[name] = "\n".join(
                 line for line in text.replace("pte_swp_clear_exclusive(pte_swp_clear_uffd_wp(", "((")
                 .splitlines() if "exclusive" not in line)
-        self.assertEqual(run(tree, config="64BIT MMU")[0], "ppf")
+        self.assertEqual(run(tree, config="64BIT MMU PGTABLE_LEVELS=4")[0], "pppf")
 
     def test_what_does_not_compile_is_an_error(self):
         words, said = run(Tree("#define PAGE_SHIFT 12", ""))
-        self.assertEqual(words, "eee")
+        self.assertEqual(words, "eeee")
         self.assertIn("PAGE_SHIFT", said)
 
     def test_program_that_dies_is_an_error(self):
-        self.assertEqual(run(Tree("(!pte_val(pte))", "(__builtin_trap(), 0)"))[0], "eee")
+        self.assertEqual(run(Tree("(!pte_val(pte))", "(__builtin_trap(), 0)"))[0], "eeee")
 
 
 class Variants(unittest.TestCase):

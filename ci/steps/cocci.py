@@ -15,22 +15,30 @@ LIMIT = 30  # seconds for a rule on a file; a few rules never end on some files
 
 
 class Rules:
-    """The rules of a commit's scripts/coccinelle."""
-    def __init__(self, source, commit, arch, jobs):
+    """The rules of a commit's scripts/coccinelle; but: not those that this commit has."""
+    def __init__(self, source, commit, arch, jobs, but=None):
         self.source, self.jobs = source, jobs
         self.version = subprocess.run(["spatch", "--version"], text=True, check=True,
                                       stdout=subprocess.PIPE).stdout
-        self.id = source.git("rev-parse", f"{commit}:scripts/coccinelle")
-        names = source.git("ls-tree", "-r", "--name-only", f"{commit}:scripts/coccinelle")
-        self.texts = {n: source.git("show", f"{commit}:scripts/coccinelle/{n}")
-                      for n in names.splitlines() if n.endswith(".cocci")}
+        names = self.names(commit)
+        if but:
+            there = self.names(but)
+            names = [n for n in names if n not in there]
+        self.texts = {n: source.git("show", f"{commit}:scripts/coccinelle/{n}") for n in names}
+        self.id = (build.digest(*self.texts, *self.texts.values()) if but else
+                   source.git("rev-parse", f"{commit}:scripts/coccinelle"))
         self.folder = host.cache() / "trees" / "each"
         self.includes = [a for i in (f"arch/{arch['make'].partition('=')[2]}/include", "include")
                          for a in ("-I", str(self.folder / i))]
 
+    def names(self, commit):
+        """The files of a commit's rules."""
+        listed = self.source.git("ls-tree", "-r", "--name-only", f"{commit}:scripts/coccinelle")
+        return [n for n in listed.splitlines() if n.endswith(".cocci")]
+
     def look(self, commit, file):
         """{rule: lines} of what is said of a file, with "" for what gave no answer."""
-        if not self.source.has(commit, file):
+        if not self.texts or not self.source.has(commit, file):
             return {}
         blob = self.source.git("rev-parse", f"{commit}:{file}")
         key = build.digest(blob, file, self.id, self.version, str(LIMIT))

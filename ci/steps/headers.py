@@ -20,7 +20,7 @@ ARCH = "host"           # what a Proof: says in an arch's place
 FOLDER = CI / "pgtable"
 TABLE = TOP / "Documentation/swap-marker.rst"
 KEYS = {"arch", "bits", "config", "define", "real", "empty", "never", "path", "without"}
-TESTS = ("cow_prot", "swp_entry", "swp_pte")
+TESTS = ("addr_end", "cow_prot", "swp_entry", "swp_pte")
 START = ["linux/kconfig.h", "asm/page.h", "linux/pgtable.h", "linux/swap.h",
          "linux/swapops.h"]
 # What is taken out of the tree; the variant's real: and empty: have the last word.
@@ -153,7 +153,8 @@ def command(what, where, program, marker):
             "-nostdinc", "-fno-builtin", "-fno-strict-aliasing",
             "-D__KERNEL__", f"-DVARIANT_NEVER=({what['never'] or 0})",
             *(["-DMARKER"] if marker else []),
-            *(["-DCOW_PROT"] if "cow_prot" in tests(what) else []), *config, *(f"-D{word}" for word in what["define"].split()), "-I", str(where),
+            *(f"-D{test.upper()}" for test in ("addr_end", "cow_prot") if test in tests(what)),
+            *config, *(f"-D{word}" for word in what["define"].split()), "-I", str(where),
             "-include", str(FOLDER / "kernel.h"),
             "-o", str(program), str(FOLDER / "swp_pte.c")]
 
@@ -220,9 +221,9 @@ def table(base, patched):
         words = [variant(name)["arch"], fact(said, r"the marker is (.*)")]
         words += [fact(text, r"a swap area is at most ([^:]*)") for text in (base[name][1], said)]
         words += [f"{base[name][0][f'{test}/{name}'].status} -> {found[f'{test}/{name}'].status}"
-                  if test in tests(variant(name)) else "-" for test in TESTS]
+                  if test in tests(variant(name)) else "-" for test in TESTS[1:] + TESTS[:1]]
         lines[name] = f"{name:<20}" + "".join(
-            f"{word:<{width}}" for word, width in zip(words, (12, 8, 10, 10, 14, 14, 14))).rstrip()
+            f"{word:<{width}}" for word, width in zip(words, (12, 8, 10, 10, 14, 14, 14, 14))).rstrip()
     return lines
 
 
@@ -236,7 +237,7 @@ def keep_table(base, patched, write):
         return mark != "" and all(old.get(name) == line for name, line in new.items()) \
             and set(old) == {"variant", *variants()}
     title = f"{'variant':<20}{'arch':<12}{'marker':<8}{'base':<10}{'patched':<10}" \
-            f"{'cow_prot':<14}{'swp_entry':<14}swp_pte"
+            f"{'cow_prot':<14}{'swp_entry':<14}{'swp_pte':<14}addr_end"
     every = {**{n: line for n, line in old.items() if n in variants()}, **new}
     TABLE.write_text(f"{head}\n::\n\n    {title}\n" +
                      "".join(f"    {every[name]}\n" for name in sorted(every)))
