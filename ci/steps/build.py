@@ -115,7 +115,7 @@ def recipe(source, commit, arch, fragments, programs=True):
     blobs = blobs_of(source, extra)
     files = source.tree_id(commit) if programs else prefixes.kernel_id(source, commit, arch)
     key = digest(files, "\n".join(want.values()), compiler(arch), arch["make"],
-                 arch["target"], *blobs)
+                 arch["target"], *blobs, *arch["ldflags"].split())
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
@@ -187,7 +187,8 @@ def selftests(tree, build, arch, into, log, slot):
     run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
          "headers_install"], log, f"{slot} headers")
     before = log.stat().st_size
-    run([*make, "-i", "-C", tree / "tools/testing/selftests", "TARGETS=vm", "LDFLAGS=-static",
+    run([*make, "-i", "-C", tree / "tools/testing/selftests", "TARGETS=vm",
+         f"LDFLAGS=-static {arch['ldflags']}",
          f"MACHINE={arch['selftests']}",
          "KSFT_KHDR_INSTALL_DONE=1", f"O={build}/kselftest", f"INSTALL_PATH={into}",
          "install"], log, f"{slot} selftests")
@@ -224,7 +225,7 @@ def failures(text):
 def guest(arch, log):
     """Build the guest's own programs of ci/guest."""
     sources = sorted((CI / "guest").glob("*.c"))
-    key = digest(compiler(arch), *(s.read_text() for s in sources))
+    key = digest(compiler(arch), *arch["ldflags"].split(), *(s.read_text() for s in sources))
     place = host.cache() / "guest" / f"{arch['name']}-{key}"
     if place.exists():
         return place
@@ -232,8 +233,9 @@ def guest(arch, log):
     made.mkdir(parents=True, exist_ok=True)
     try:
         for source in sources:
-            run([arch["cross"] + "gcc", "-static", "-s", "-O2", "-Wall", "-Wextra",
-                 "-o", made / source.stem, source], log, f"guest {source.name}")
+            run([arch["cross"] + "gcc", "-static", "-s", *arch["ldflags"].split(), "-O2",
+                 "-Wall", "-Wextra", "-o", made / source.stem, source], log,
+                f"guest {source.name}")
         return publish(made, place)
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -16,8 +16,9 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "stacks", "limit-scale", "machine-bench", "reads"}
-OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench"}
+             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags"}
+OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
+            "ldflags"}
 
 
 def arch(name):
