@@ -42,6 +42,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __sparc__
+#define THE_END		RB_POWER_OFF	/* OpenBIOS does not start anew */
+#else
+#define THE_END		RB_AUTOBOOT
+#endif
+
 #define MAX_WORDS	32
 #define KILL_GRACE_S	10		/* for a killed test to die */
 #define HEARTBEAT_S	5		/* so that the host tells busy from hung */
@@ -449,7 +455,7 @@ static void run_test(char **word)
 		say("not ok %d %s # signal=%d\n", test_count, name, WTERMSIG(status));
 	}
 	if (ended < 0)
-		reboot(RB_AUTOBOOT);
+		reboot(THE_END);
 }
 
 /* -------- the channel -------- */
@@ -486,7 +492,7 @@ static void open_channel(void)
 	ktap = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	if (ktap < 0) {
 		note("cannot open the result channel", path);
-		reboot(RB_AUTOBOOT);
+		reboot(THE_END);
 	}
 	if (!tcgetattr(ktap, &raw)) {
 		cfmakeraw(&raw);
@@ -547,6 +553,6 @@ int main(void)
 	note("end of plan", "");
 	sync();
 	usleep(100000);
-	reboot(RB_AUTOBOOT);
+	reboot(THE_END);
 	return 0;
 }
