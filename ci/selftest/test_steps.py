@@ -59,6 +59,50 @@ class Config(unittest.TestCase):
             self.assertEqual("powerpc-pgtable" in names, there, (arch, word))
 
 
+class Arch(unittest.TestCase):
+    """Files of ci/arch that lean on another one."""
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name) / "arch"
+        self.folder.mkdir()
+        self.write("old", "".join(f"{key}: {key} of old\n" for key in sorted(
+            tables.ARCH_KEYS - tables.OPTIONAL | {"append", "stacks"})))
+        patch = unittest.mock.patch.object(tables, "CI", pathlib.Path(folder.name))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def wrong(self, name):
+        with self.assertRaises(host.Failure) as caught:
+            tables.arch(name)
+        return str(caught.exception)
+
+    def test_what_it_leaves_out_is_the_others(self):
+        self.write("new", "# words\nlike: old\nconfig: mine\nappend:\n")
+        new, old = tables.arch("new"), tables.arch("old")
+        self.assertEqual(new, {**old, "name": "new", "like": "old", "config": "mine",
+                               "append": ""})
+        self.assertEqual(old["stacks"], "stacks of old")
+
+    def test_what_is_wrong_is_named(self):
+        self.write("new", "like: old\n")
+        self.write("newer", "like: new\n")
+        self.assertIn("arch/newer: like: new is like old: name that one", self.wrong("newer"))
+        self.write("self", "like: self\n")
+        self.assertIn("arch/self: like: self is like self", self.wrong("self"))
+        self.write("lost", "like: none\n")
+        self.assertIn("no arch 'none'; there are: lost, new, newer, old, self",
+                      self.wrong("lost"))
+        self.write("twice", "like: old\nlike: new\n")
+        self.assertIn("arch/twice:2: bad key 'like'", self.wrong("twice"))
+        self.write("small", "host: x\n")
+        self.write("child", "like: small\n")
+        self.assertIn("arch/child: no config, ", self.wrong("child"))
+
+
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
                "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")

@@ -16,13 +16,14 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags"}
+             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags",
+             "like"}
 OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "ldflags"}
+            "ldflags", "like"}
 
 
-def arch(name):
-    """The arch file ci/arch/NAME as a dict."""
+def arch_keys(name):
+    """What the file ci/arch/NAME says, as a dict."""
     path = CI / "arch" / name
     if "/" in name or not path.is_file():
         raise Failure("harness", f"no arch {name!r}; there are: " + ", ".join(arches()))
@@ -32,8 +33,20 @@ def arch(name):
         if key not in ARCH_KEYS or key in out:
             raise Failure("harness", f"{path}:{number}: bad key {key!r}")
         out[key] = value.strip()
+    return out
+
+
+def arch(name):
+    """The arch NAME as a dict: its file, and what that leaves to the one it is like."""
+    out = arch_keys(name)
+    if "like" in out:
+        other = arch_keys(out["like"])
+        if "like" in other:
+            raise Failure("harness", f"{CI / 'arch' / name}: like: {other['name']} is like "
+                                     f"{other['like']}: name that one")
+        out = {**other, **out}
     if ARCH_KEYS - OPTIONAL - out.keys():
-        raise Failure("harness", f"{path}: no "
+        raise Failure("harness", f"{CI / 'arch' / name}: no "
                                  + ", ".join(sorted(ARCH_KEYS - OPTIONAL - out.keys())))
     return {**dict.fromkeys(OPTIONAL, ""), **out}
 
