@@ -79,6 +79,13 @@ class Known(unittest.TestCase):
         self.assertEqual(report.kinds(runs["base"]), [])
         self.assertIn("skipped", report.table(runs))
 
+    def test_splats_of_the_base_alone_need_no_line(self):
+        for splats, kinds in (([], []), ([["WARNING: x"]], ["splat"])):
+            runs = {"base": {**run(("a", "pass")), "kinds": ["splat"], "splats": [["WARNING: x"]]},
+                    "patched": {**run(("a", "pass")), "splats": splats}}
+            self.assertEqual(self.hold(runs, []), [])
+            self.assertEqual(report.kinds(runs["base"]), kinds)
+
     def test_arch_of_a_line_takes_globs(self):
         for arch, kinds in (("{arm64,x86_*} a", []), ("{arm64,s390x} a", ["test"])):
             runs = {"patched": run(("a", "fail"))}

@@ -329,6 +329,15 @@ class Qemu(unittest.TestCase):
         self.assertIn(f"limit_scale={arch['limit-scale']}", append)
         self.assertIn("extra=1", append)
 
+    def test_a_kernel_that_is_a_program(self):
+        arch = {**tables.arch("x86_64"), "run": "{kernel} initrd={initrd} {append} 3>{ktap}"}
+        line = boot.command(arch, "none", "/a k", "/i", "/s", "/c", "/r", "extra=1")
+        self.assertEqual(line[:2], ["sh", "-c"])
+        self.assertRegex(line[2], "^'/a k' initrd=/i console=ttyS0 .* extra=1 3>/r$")
+        self.assertEqual(boot.pick_accel(arch, "/a k", print), "none")
+        with self.assertRaisesRegex(host.Failure, "runs on nothing alone"):
+            boot.version({**arch, "host": "nothing"})
+
     def test_a_slow_guest_gets_time(self):
         plain = {"limit-scale": "4", "append": "a"}
         self.assertEqual(config.tuned(plain, ["common"]), {**plain, "slower": 1})
