@@ -33,10 +33,14 @@ def counterpart(name, rows):
     """A kernel's row of a name, or what stands for it.
 
     A program that dies is one row on that kernel; where it lives it may have a
-    row for each result, and then stands for itself as all of them together.
+    row for each result, and then stands for itself as all of them together.  One
+    that skips as a whole stands for each of its rows.
     """
     if name in rows:
         return rows[name]
+    whole = rows.get(name.split("/")[0])
+    if whole and whole.status == "skip":
+        return whole
     parts = [row for other, row in rows.items() if other.startswith(name + "/")]
     if not parts:
         return None
