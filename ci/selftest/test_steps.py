@@ -102,6 +102,13 @@ class Arch(unittest.TestCase):
         self.write("child", "like: small\n")
         self.assertIn("arch/child: no config, ", self.wrong("child"))
 
+    def test_a_kernel_that_is_a_program_needs_no_qemu(self):
+        keys = sorted(tables.ARCH_KEYS - tables.OPTIONAL - tables.QEMU)
+        self.write("new", "".join(f"{key}: x\n" for key in keys))
+        self.assertIn("arch/new: no ktap, machine, qemu, qemu-package", self.wrong("new"))
+        self.write("new", "run: y\n" + "".join(f"{key}: x\n" for key in keys))
+        self.assertEqual(tables.arch("new")["run"], "y")
+
 
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
