@@ -79,6 +79,20 @@ class Known(unittest.TestCase):
         self.assertEqual(report.kinds(runs["base"]), [])
         self.assertIn("skipped", report.table(runs))
 
+    def test_base_whose_row_fails_where_the_patched_program_skips_needs_no_line(self):
+        for status, kinds in (("skip", []), ("pass", ["test"]), ("fail", ["test"])):
+            runs = {"base": run(("a/x", "fail")), "patched": run(("a", status, "no device"))}
+            self.assertEqual(self.hold(runs, []), [])
+            self.assertEqual(report.kinds(runs["base"]), kinds)
+            self.assertEqual("skipped" in report.table(runs, True), status == "skip")
+
+    def test_splats_of_the_base_alone_need_no_line(self):
+        for splats, kinds in (([], []), ([["WARNING: x"]], ["splat"])):
+            runs = {"base": {**run(("a", "pass")), "kinds": ["splat"], "splats": [["WARNING: x"]]},
+                    "patched": {**run(("a", "pass")), "splats": splats}}
+            self.assertEqual(self.hold(runs, []), [])
+            self.assertEqual(report.kinds(runs["base"]), kinds)
+
     def test_arch_of_a_line_takes_globs(self):
         for arch, kinds in (("{arm64,x86_*} a", []), ("{arm64,s390x} a", ["test"])):
             runs = {"patched": run(("a", "fail"))}

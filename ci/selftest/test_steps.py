@@ -59,6 +59,57 @@ class Config(unittest.TestCase):
             self.assertEqual("powerpc-pgtable" in names, there, (arch, word))
 
 
+class Arch(unittest.TestCase):
+    """Files of ci/arch that lean on another one."""
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name) / "arch"
+        self.folder.mkdir()
+        self.write("old", "".join(f"{key}: {key} of old\n" for key in sorted(
+            tables.ARCH_KEYS - tables.OPTIONAL | {"append", "stacks"})))
+        patch = unittest.mock.patch.object(tables, "CI", pathlib.Path(folder.name))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+
+    def wrong(self, name):
+        with self.assertRaises(host.Failure) as caught:
+            tables.arch(name)
+        return str(caught.exception)
+
+    def test_what_it_leaves_out_is_the_others(self):
+        self.write("new", "# words\nlike: old\nconfig: mine\nappend:\n")
+        new, old = tables.arch("new"), tables.arch("old")
+        self.assertEqual(new, {**old, "name": "new", "like": "old", "config": "mine",
+                               "append": ""})
+        self.assertEqual(old["stacks"], "stacks of old")
+
+    def test_what_is_wrong_is_named(self):
+        self.write("new", "like: old\n")
+        self.write("newer", "like: new\n")
+        self.assertIn("arch/newer: like: new is like old: name that one", self.wrong("newer"))
+        self.write("self", "like: self\n")
+        self.assertIn("arch/self: like: self is like self", self.wrong("self"))
+        self.write("lost", "like: none\n")
+        self.assertIn("no arch 'none'; there are: lost, new, newer, old, self",
+                      self.wrong("lost"))
+        self.write("twice", "like: old\nlike: new\n")
+        self.assertIn("arch/twice:2: bad key 'like'", self.wrong("twice"))
+        self.write("small", "host: x\n")
+        self.write("child", "like: small\n")
+        self.assertIn("arch/child: no config, ", self.wrong("child"))
+
+    def test_a_kernel_that_is_a_program_needs_no_qemu(self):
+        keys = sorted(tables.ARCH_KEYS - tables.OPTIONAL - tables.QEMU)
+        self.write("new", "".join(f"{key}: x\n" for key in keys))
+        self.assertIn("arch/new: no ktap, machine, qemu, qemu-package", self.wrong("new"))
+        self.write("new", "run: y\n" + "".join(f"{key}: x\n" for key in keys))
+        self.assertEqual(tables.arch("new")["run"], "y")
+
+
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
                "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")
@@ -284,6 +335,15 @@ class Qemu(unittest.TestCase):
         self.assertIn("panic=-1", append)
         self.assertIn(f"limit_scale={arch['limit-scale']}", append)
         self.assertIn("extra=1", append)
+
+    def test_a_kernel_that_is_a_program(self):
+        arch = {**tables.arch("x86_64"), "run": "{kernel} initrd={initrd} {append} 3>{ktap}"}
+        line = boot.command(arch, "none", "/a k", "/i", "/s", "/c", "/r", "extra=1")
+        self.assertEqual(line[:2], ["sh", "-c"])
+        self.assertRegex(line[2], "^'/a k' initrd=/i console=ttyS0 .* extra=1 3>/r$")
+        self.assertEqual(boot.pick_accel(arch, "/a k", print), "none")
+        with self.assertRaisesRegex(host.Failure, "runs on nothing alone"):
+            boot.version({**arch, "host": "nothing"})
 
     def test_a_slow_guest_gets_time(self):
         plain = {"limit-scale": "4", "append": "a"}

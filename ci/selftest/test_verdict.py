@@ -46,6 +46,13 @@ class Results(unittest.TestCase):
         self.assertEqual([r[:3] for r in rows(nested)],
                          [("p/a.b", "skip", "no c: d"), ("p/2", "skip", "no e")])
 
+    def test_row_with_an_error_is_named_by_its_reason(self):
+        nested = ("# begin p\n    not ok 1 # error a.b: no c: d\n    not ok 2 # error no e\n"
+                  "    not ok 3 # f: g\nnot ok 1 p # exit=1\n")
+        self.assertEqual([r[:3] for r in rows(nested)],
+                         [("p/a.b", "fail", "no c: d"), ("p/2", "fail", "error no e"),
+                          ("p/3", "fail", "f: g")])
+
     def test_skip_without_reason_fails(self):
         self.assertEqual(rows("ok 1 c # SKIP\n")[0][1:], ("fail", "skipped without a reason"))
 

@@ -23,22 +23,31 @@ WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21,
 
 
 def version(arch):
-    """What QEMU says of itself."""
+    """What QEMU says of itself, or that there is none."""
+    if arch["run"]:
+        if os.uname().machine != arch["host"]:
+            raise host.Failure("harness", f"{arch['name']} runs on {arch['host']} alone")
+        return "none, the kernel is a program"
     return subprocess.run([arch["qemu"], "--version"], text=True, check=True,
                           stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE).stdout.splitlines()[0]
 
 
 def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=""):
-    """QEMU's command line as a list."""
+    """QEMU's command line as a list, or that of a kernel that is a program."""
+    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
+    line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
+    line += f"{arch.get('append', '')} {append}"
+    if arch["run"]:
+        words = {"kernel": kernel, "initrd": initrd, "console": console_log,
+                 "ktap": ktap_log, "dir": sockets}
+        return ["sh", "-c", arch["run"].format(append=" ".join(line.split()), **{
+            name: shlex.quote(str(word)) for name, word in words.items()})]
     args = [arch["qemu"], "-accel", accel]
     args += shlex.split(arch["machine"])
     args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
     args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-kernel", str(kernel)]
-    line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
-    line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
-    line += f"{arch.get('append', '')} {append}"
     if initrd:
         args += ["-initrd", str(initrd)]
     args += ["-append", " ".join(line.split()),
@@ -90,6 +99,10 @@ def ask_for_stacks(ways, sockets, console_log, log):
     answers.  "nmi" goes to each CPU, gets through when interrupts are off and
     makes the kernel panic with a backtrace.
     """
+    if not ways:
+        log("this arch has no way to ask for them")
+        return
+
     def said(word, size, before):
         until, text = time.monotonic() + STACKS_WAIT, b""
         while time.monotonic() < until:
@@ -244,6 +257,8 @@ def pick_accel(arch, kernel, say):
     which every guest hangs.  So boot the kernel, without an init, and see it
     speak.  The answer is kept for as long as the host is up.
     """
+    if arch["run"]:
+        return "none"
     if os.uname().machine != arch["host"] or not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
     with open("/proc/sys/kernel/random/boot_id") as file:

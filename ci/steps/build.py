@@ -27,9 +27,9 @@ def environment():
     return env
 
 
-def make_args(arch):
+def make_args(arch, what="make"):
     cross = arch["cross"]
-    return [arch["make"], f"CROSS_COMPILE={cross}", f"CC=ccache {cross}gcc"]
+    return [arch[what] or arch["make"], f"CROSS_COMPILE={cross}", f"CC=ccache {cross}gcc"]
 
 
 def compiler(arch):
@@ -115,7 +115,7 @@ def recipe(source, commit, arch, fragments, programs=True):
     blobs = blobs_of(source, extra)
     files = source.tree_id(commit) if programs else prefixes.kernel_id(source, commit, arch)
     key = digest(files, "\n".join(want.values()), compiler(arch), arch["make"],
-                 arch["target"], *blobs, *arch["ldflags"].split())
+                 arch["target"], *blobs, *arch["ldflags"].split(), *arch["programs"].split())
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 
@@ -182,7 +182,7 @@ def selftests(tree, build, arch, into, log, slot):
     A program that wants a library which Debian does not have for the arch is
     left out: the base wants some, and the patched tree's program runs in place.
     """
-    make = ["make", *make_args(arch)]
+    make = ["make", *make_args(arch, "programs")]
     shutil.rmtree(tree / "usr/include/asm", ignore_errors=True)  # another arch's
     run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
          "headers_install"], log, f"{slot} headers")

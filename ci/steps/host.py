@@ -84,7 +84,7 @@ def missing(arch):
     """Debian packages that are needed and not there, for one arch."""
     want = {pkg for prog, pkg in PROGRAMS.items() if not shutil.which(prog)}
     want |= {pkg for path, pkg in HEADERS.items() if not os.path.exists(path)}
-    if not shutil.which(arch["qemu"]):
+    if not arch["run"] and not shutil.which(arch["qemu"]):
         want.add(arch["qemu-package"])
     if not compiles(arch["cross"] + "gcc"):
         native = os.uname().machine == arch["host"]

@@ -35,7 +35,7 @@ def look(walker, commit, name):
         folder = tree / f".programs-{arch['name']}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        make = ["make", *build.make_args(arch)]
+        make = ["make", *build.make_args(arch, "programs")]
         try:
             build.run([*make, "-s", "-C", tree, f"O={folder}", f"INSTALL_HDR_PATH={tree}/usr",
                        "headers_install"], log, f"headers {name}")

@@ -33,10 +33,14 @@ def counterpart(name, rows):
     """A kernel's row of a name, or what stands for it.
 
     A program that dies is one row on that kernel; where it lives it may have a
-    row for each result, and then stands for itself as all of them together.
+    row for each result, and then stands for itself as all of them together.  One
+    that skips as a whole stands for each of its rows.
     """
     if name in rows:
         return rows[name]
+    whole = rows.get(name.split("/")[0])
+    if whole and whole.status == "skip":
+        return whole
     parts = [row for other, row in rows.items() if other.startswith(name + "/")]
     if not parts:
         return None
@@ -52,7 +56,8 @@ def hold_against(arch, runs, known, topics, patches, complete):
     patched kernel does not have needs no line, nor does one whose test the
     patched tree skips: the base's tests don't know what they cannot do.  A
     known failure that passes, a line whose patch is in the series, and (when
-    the run was complete) a line that no row matched are complaints.
+    the run was complete) a line that no row matched are complaints.  Splats of
+    the base are not held against it either when the patched kernel has none.
     """
     complaints = []
     last = runs.get("patched") or runs["base"]
@@ -81,6 +86,8 @@ def hold_against(arch, runs, known, topics, patches, complete):
             if kernel == "base" and "patched" in runs and after and \
                     after.status in ("pass", "skip"):
                 row.known = "fixed"
+    if "base" in runs and "patched" in runs and not runs["patched"]["splats"]:
+        runs["base"]["fixed"] = {"splat"}
     return complaints
 
 
@@ -125,7 +132,7 @@ def unexpected(run):
 def kinds(run):
     """A run's kinds of failure once what is known has been taken off."""
     left = unexpected(run)
-    out = [k for k in run["kinds"] if k not in ("test", "timeout")]
+    out = [k for k in run["kinds"] if k not in {"test", "timeout", *run.get("fixed", ())}]
     out += ["timeout"] if any(r.status == "timeout" for r in left) else []
     out += ["test"] if any(r.status == "fail" for r in left) else []
     return out
@@ -218,7 +225,7 @@ def junit(arch, runs, path):
 
     out = ['<?xml version="1.0" encoding="UTF-8"?>', "<testsuites>"]
     for kernel, run in runs.items():
-        rows, infra = run["rows"], [k for k in run["kinds"] if k not in ("test", "timeout")]
+        rows, infra = run["rows"], [k for k in kinds(run) if k not in ("test", "timeout")]
         failed = [r for r in rows if r.status in ("fail", "timeout")]
         out.append(f'<testsuite name={text(f"{arch}.{kernel}")} tests="{len(rows) + len(infra)}" '
                    f'failures="{len([r for r in failed if not r.known])}" '

@@ -16,13 +16,15 @@ def lines(path):
 
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
-             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags"}
+             "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags",
+             "like", "run", "programs"}
 OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "ldflags"}
+            "ldflags", "like", "run", "programs"}
+QEMU = {"qemu", "qemu-package", "machine", "ktap"}  # not of a kernel that is a program
 
 
-def arch(name):
-    """The arch file ci/arch/NAME as a dict."""
+def arch_keys(name):
+    """What the file ci/arch/NAME says, as a dict."""
     path = CI / "arch" / name
     if "/" in name or not path.is_file():
         raise Failure("harness", f"no arch {name!r}; there are: " + ", ".join(arches()))
@@ -32,9 +34,21 @@ def arch(name):
         if key not in ARCH_KEYS or key in out:
             raise Failure("harness", f"{path}:{number}: bad key {key!r}")
         out[key] = value.strip()
-    if ARCH_KEYS - OPTIONAL - out.keys():
-        raise Failure("harness", f"{path}: no "
-                                 + ", ".join(sorted(ARCH_KEYS - OPTIONAL - out.keys())))
+    return out
+
+
+def arch(name):
+    """The arch NAME as a dict: its file, and what that leaves to the one it is like."""
+    out = arch_keys(name)
+    if "like" in out:
+        other = arch_keys(out["like"])
+        if "like" in other:
+            raise Failure("harness", f"{CI / 'arch' / name}: like: {other['name']} is like "
+                                     f"{other['like']}: name that one")
+        out = {**other, **out}
+    lacks = ARCH_KEYS - OPTIONAL - out.keys() - (QEMU if "run" in out else set())
+    if lacks:
+        raise Failure("harness", f"{CI / 'arch' / name}: no " + ", ".join(sorted(lacks)))
     return {**dict.fromkeys(OPTIONAL, ""), **out}
 
 
@@ -52,7 +66,8 @@ def arches():
 def native():
     """The first arch whose machines call themselves what this one does."""
     machine = os.uname().machine
-    return next((name for name in arches() if arch(name)["host"] == machine), machine)
+    return next((name for name in arches() if arch(name)["host"] == machine
+                 and not arch(name)["run"]), machine)
 
 
 def tests(path=CI / "tests"):

@@ -152,10 +152,12 @@ def results(ktap):
             if got:
                 number, row = got
                 # The harness of 5.10 names a test that it skips only when it starts it.
-                # Other programs name it in the reason: "ok 3 # SKIP NAME: why".
-                named = re.match(r"(\S+): (.+)", row.why)
+                # Other programs name it in the reason: "ok 3 # SKIP NAME: why", and
+                # "not ok 3 # error NAME: why".
+                word = "error " if row.status == "fail" else ""
+                named = re.match(rf"{word}(\S+): (.+)", row.why)
                 row.name = row.name or begun
-                if not row.name and row.status == "skip" and named:
+                if not row.name and row.status in ("skip", "fail") and named:
                     row.name, row.why = named.groups()
                 row.name = row.name or number or "?"
                 if row.status == "fail" and not row.why:
