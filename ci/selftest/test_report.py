@@ -46,6 +46,18 @@ class Known(unittest.TestCase):
         self.assertEqual(report.kinds(runs["patched"]), [])
         self.assertEqual(report.kinds(runs["base"]), [])
 
+    def test_nothing_of_ours_ends_it(self):
+        runs = {"base": run(("c/x", "fail")), "patched": run(("c/x", "fail"))}
+        self.assertEqual(self.hold(runs, known("x86_64 c/* until=never -- why")), [])
+        self.assertIn("\n* c/*: why", report.table(runs, every_row=True))
+
+    def test_no_topic_is_called_so(self):
+        with tempfile.TemporaryDirectory() as name:
+            queue = pathlib.Path(name)
+            (queue / "series").write_text("# base: v1\n# topic: never -- x (state: local)\n")
+            with self.assertRaisesRegex(tables.Failure, "never is no name"):
+                tables.series(queue)
+
     def test_only_on_its_arch(self):
         runs = {"patched": run(("c/x", "fail"))}
         self.hold(runs, known("arm64 c/* until=cow -- why"))

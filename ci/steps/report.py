@@ -214,7 +214,8 @@ def table(runs, every_row=False):
         out.append("* known: ci/known says why, and until which topic; "
                    "--all-rows shows every row")
     for line in sorted(starred, key=lambda l: int(l.where.split(":")[1])) if every_row else ():
-        out.append(f"* {line.rows}: until {line.until}: {line.why}")
+        out.append(f"* {line.rows}: " + ("" if line.until == tables.NEVER else
+                                             f"until {line.until}: ") + line.why)
     return "\n".join(out)
 
 

@@ -113,6 +113,9 @@ def any_glob(word, pattern):
     return any(fnmatch.fnmatchcase(word, glob) for glob in braces(pattern))
 
 
+NEVER = "never"     # what no patch of ours ends waits until then
+
+
 class Known:
     """One line of ci/known: ARCH ROWS until=TOPIC[/PATCH] -- REASON"""
     FORM = re.compile(r"(\S+)\s+(\S+)\s+until=(\S+)\s+--\s+(\S.*)$")
@@ -190,6 +193,8 @@ def series(queue):
             base = text[8:].strip()
         elif text.startswith("# topic: "):
             topics.append(text[9:].split()[0])
+            if topics[-1] == NEVER:
+                raise Failure("harness", f"{NEVER} is no name for a topic: ci/known waits for it")
         elif text.strip() and not text.startswith("#"):
             patches.append(text.strip())
     return base, topics, patches
