@@ -110,6 +110,31 @@ class Arch(unittest.TestCase):
         self.assertEqual(tables.arch("new")["run"], "y")
 
 
+class Compiler(unittest.TestCase):
+    def test_what_incbin_reads_is_never_an_old_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            here = pathlib.Path(name)
+            (here / "Makefile").write_text("all:\n\t$(MAKE) -f below piggy.o kernel/configs.o a.o\n")
+            (here / "below").write_text("%.o: %.S\n\t$(CC) -Wp,-MMD,$@.d -c -o $@ $<\n"
+                                        "%.o: %.c\n\t$(CC) -Wp,-MMD,$@.d -c -o $@ $<\n")
+            (here / "piggy.S").write_text('.section .rodata\n.incbin "data"\n')
+            (here / "kernel").mkdir()
+            (here / "kernel/configs.c").write_text('asm(".incbin \\"data\\"");\n')
+            (here / "a.c").write_text("int a;\n")
+            env = {**build.environment(), "CCACHE_DIR": str(here / "cache")}
+            for data in ("one", "two"):
+                (here / "data").write_text(data)
+                for made in ("piggy.o", "kernel/configs.o", "a.o"):
+                    (here / made).unlink(missing_ok=True)
+                subprocess.run(["make", "-s", "-C", name,
+                                *build.make_args(tables.arch(tables.native()))], check=True, env=env)
+                for made in ("piggy.o", "kernel/configs.o"):
+                    self.assertIn(data.encode(), (here / made).read_bytes(), made)
+            stats = subprocess.run(["ccache", "--print-stats"], check=True, env=env, text=True,
+                                   stdout=subprocess.PIPE).stdout
+            self.assertRegex(stats, r"direct_cache_hit\s+1\n")
+
+
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
                "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")
