@@ -36,6 +36,12 @@
 #ifndef MADV_PAGEOUT
 #define MADV_PAGEOUT 21
 #endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef MFD_CLOEXEC
+#define MFD_CLOEXEC 1U
+#endif
 
 #define ROUNDS		9		/* measured, after one that is not */
 #define MANY_ROUNDS	33		/* of rows that are a single operation */
@@ -460,8 +466,8 @@ static void vm_read(void)
 	for (size_t at = 0; at < len; at += CHUNK) {
 		struct iovec to = { buffer, CHUNK }, from = { mem + at, CHUNK };
 
-		must(process_vm_readv(getpid(), &to, 1, &from, 1, 0) == (ssize_t)CHUNK,
-		     "process_vm_readv");
+		must(syscall(SYS_process_vm_readv, getpid(), &to, 1UL, &from, 1UL, 0UL) ==
+		     (ssize_t)CHUNK, "process_vm_readv");
 	}
 }
 
@@ -561,7 +567,7 @@ static void map(void)
 	if (!len)
 		return;
 	if (kind->letter == 'f' || kind->letter == 'c') {
-		file = memfd_create("bench", MFD_CLOEXEC);
+		file = syscall(SYS_memfd_create, "bench", MFD_CLOEXEC);
 		must(file >= 0 && !ftruncate(file, len), "memfd_create");
 		anon = 0;
 	}

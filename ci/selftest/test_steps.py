@@ -138,6 +138,8 @@ class Compiler(unittest.TestCase):
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
                "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")
+    HEADER = ("x.c:1:2: fatal error: %s.h: No such file or directory\n"
+              "make[1]: [../lib.mk:151: /b/vm/x] Error 1 (ignored)\n")
     ERROR = ("x.c:1:2: error: bad\nmake[1]: [../lib.mk:151: /b/vm/x] Error 1 (ignored)\n")
     PARTIAL = "make[1]: [../lib.mk:120: install] Error 23 (ignored)\n"
     FULL = "make[1]: [../lib.mk:120: install] Error 11 (ignored)\n"
@@ -145,6 +147,9 @@ class Selftests(unittest.TestCase):
     def test_only_a_missing_library_is_forgiven(self):
         self.assertEqual(build.failures("gcc x.c\n"), ([], []))
         self.assertEqual(build.failures(self.LIBRARY * 2 + self.PARTIAL), (["mlock-random-test"], []))
+        for name, forgiven in (("sys/capability", 1), ("hugetlbfs", 1), ("sys/mman", 0)):
+            self.assertEqual(len(build.failures(self.HEADER % name)[0]), forgiven, name)
+            self.assertEqual(len(build.failures(self.HEADER % name)[1]), 1 - forgiven, name)
         for text in (self.ERROR, self.PARTIAL, self.LIBRARY + self.ERROR,
                      self.ERROR + self.LIBRARY, self.LIBRARY + self.FULL):
             self.assertEqual(len(build.failures(text)[1]), 1, text)

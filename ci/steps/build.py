@@ -20,6 +20,10 @@ FIXED = {"KBUILD_BUILD_TIMESTAMP": "1970-01-01", "KBUILD_BUILD_USER": "mmquilt",
          "CCACHE_NOHASHDIR": "1", "CCACHE_DEPEND": "1"}
 
 
+# What is said of a library that Debian does not have for an arch.
+LIBRARY = re.compile(r"cannot find -l|fatal error: (sys/capability|hugetlbfs)\.h: No such file")
+
+
 def environment():
     env = {**os.environ, **FIXED}
     env.setdefault("CCACHE_DIR", str(host.cache() / "ccache"))
@@ -46,13 +50,13 @@ def compiler(arch):
         raise Failure("harness", f"no compiler {arch['cross']}gcc: {error}") from error
 
 
-def run(args, log, what):
+def run(args, log, what, folder=None):
     """Run a build command into its log; say now and then that it still works."""
     with open(log, "a") as file:
         file.write(f"+ {shlex.join(map(str, args))}\n")
         file.flush()
         process = subprocess.Popen([str(a) for a in args], stdin=subprocess.DEVNULL,
-                                   stdout=file, stderr=file, env=environment())
+                                   stdout=file, stderr=file, env=environment(), cwd=folder)
         try:
             told = time.monotonic()
             while True:
@@ -65,7 +69,7 @@ def run(args, log, what):
                     if time.monotonic() - told > 30:
                         told = time.monotonic()
                         with open(log, errors="replace") as text:
-                            done = sum(1 for line in text if re.match(r"  [A-Z]+ ", line))
+                            done = sum(1 for line in text if re.match(r"  [A-Z]+ |.* -c ", line))
                         say(f"{what}: {done} steps done")
         finally:
             if process.poll() is None:
@@ -220,7 +224,7 @@ def failures(text):
         if not failed:
             continue
         errors = [one for one in since if re.search(r"\berror:|cannot find -l|undefined ref", one)]
-        if any("cannot find -l" in one for one in errors):
+        if any(LIBRARY.search(one) for one in errors):
             left += [failed.group(1)] if failed.group(1) not in left else []
         elif not (left and failed.groups() == ("install", "23")):  # rsync: files are missing
             broken.append(errors[0] if errors else line.strip())

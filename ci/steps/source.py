@@ -16,6 +16,11 @@ def _tool(*args):
     return done.stdout
 
 
+def base(queue, tree=None):
+    """(bare repo, commit) of a queue's base, which is fetched when it is not there."""
+    return _tool("base", "-q", str(queue), *(["--tree", str(tree)] if tree else [])).split()
+
+
 def _files(tree):
     """The files of a work tree, as bytes; without what its git ignores."""
     if (tree / ".git").exists():
@@ -32,7 +37,7 @@ class Source:
     """A queue's commits: .base, .tip, and .patches as (commit, tree, topic, file)."""
     def __init__(self, queue, tree=None):
         extra = ["--tree", str(tree)] if tree else []
-        self.git_dir, self.base = _tool("base", "-q", str(queue), *extra).split()
+        self.git_dir, self.base = base(queue, tree)
         out = _tool("commits", "-q", str(queue), *extra)
         self.patches = [tuple(line.split()) for line in out.splitlines()]
         self.tip = self.patches[-1][0] if self.patches else self.base

@@ -3,7 +3,8 @@ import fnmatch
 import os
 import re
 
-from steps.host import CI, Failure
+from steps import compiler
+from steps.host import CI, TOP, Failure
 
 
 def lines(path):
@@ -17,9 +18,9 @@ def lines(path):
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
              "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags",
-             "like", "run", "programs"}
+             "like", "run", "programs", "libc", "gcc"}
 OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "ldflags", "like", "run", "programs"}
+            "ldflags", "like", "run", "programs", "libc", "gcc"}
 QEMU = {"qemu", "qemu-package", "machine", "ktap"}  # not of a kernel that is a program
 
 
@@ -38,7 +39,9 @@ def arch_keys(name):
 
 
 def arch(name):
-    """The arch NAME as a dict: its file, and what that leaves to the one it is like."""
+    """The arch NAME as a dict: its file, and what that leaves to the one it is like.
+
+    The cross of one with a compiler of ours names that by path."""
     out = arch_keys(name)
     if "like" in out:
         other = arch_keys(out["like"])
@@ -46,10 +49,14 @@ def arch(name):
             raise Failure("harness", f"{CI / 'arch' / name}: like: {other['name']} is like "
                                      f"{other['like']}: name that one")
         out = {**other, **out}
-    lacks = ARCH_KEYS - OPTIONAL - out.keys() - (QEMU if "run" in out else set())
+    optional = OPTIONAL | ({"packages"} if "libc" in out else set())
+    lacks = ARCH_KEYS - optional - out.keys() - (QEMU if "run" in out else set())
     if lacks:
         raise Failure("harness", f"{CI / 'arch' / name}: no " + ", ".join(sorted(lacks)))
-    return {**dict.fromkeys(OPTIONAL, ""), **out}
+    out = {**dict.fromkeys(optional, ""), **out}
+    if out["libc"]:
+        out["cross"] = f"{compiler.place(out, series(TOP)[0])}/bin/{out['cross']}"
+    return out
 
 
 def debug(name):
