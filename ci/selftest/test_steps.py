@@ -135,6 +135,29 @@ class Compiler(unittest.TestCase):
             self.assertRegex(stats, r"direct_cache_hit\s+1\n")
 
 
+class Same(unittest.TestCase):
+    """What runs is held against the vmlinux that was built."""
+    def poll(self, said, built=b"\x00\xab\xcd\xef"):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "boot").mkdir()
+            if built:
+                (folder / "vmlinux").write_bytes(built)
+            (folder / "ktap").write_text(f"KTAP version 1\n1..1\n# build-id {said}\n")
+            boot.Progress(folder / "ktap", folder / "boot/image", print, lambda: None).poll()
+
+    def test_same(self):
+        self.poll("abcdef")
+
+    def test_other(self):
+        with self.assertRaisesRegex(host.Failure, "is not the kernel of .*/vmlinux"):
+            self.poll("abcdee")
+
+    def test_nothing_to_hold_it_against(self):
+        with self.assertRaisesRegex(host.Failure, "no vmlinux beside"):
+            self.poll("abcdef", None)
+
+
 class Selftests(unittest.TestCase):
     LIBRARY = ("ld: cannot find -lcap: No such file or directory\n"
                "make[1]: [../lib.mk:151: /b/vm/mlock-random-test] Error 1 (ignored)\n")

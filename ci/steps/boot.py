@@ -2,7 +2,9 @@
 before it is killed for not answering."""
 import contextlib
 import json
+import mmap
 import os
+import pathlib
 import re
 import shlex
 import shutil
@@ -159,10 +161,24 @@ def panicked(console_log):
     return False
 
 
+def same(image, build_id):
+    """Fail if what runs is not the vmlinux that the image lies with: it may have been
+    packed from an older one."""
+    image = pathlib.Path(image)
+    vmlinux = next((v for v in (p / "vmlinux" for p in image.parents) if v.exists()), None)
+    if not vmlinux:
+        raise host.Failure("harness", f"no vmlinux beside {image}, nor above it")
+    with open(vmlinux, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if text.find(bytes.fromhex(build_id)) < 0:
+            raise host.Failure("build", f"{image} is not the kernel of {vmlinux} but one with the "
+                                   f"build id {build_id}: remove that folder and start again")
+
+
 class Progress:
     """Follows the result channel while it grows."""
-    def __init__(self, path, say, begun):
-        self.path, self.say, self.begun, self.offset, self.tail = path, say, begun, 0, ""
+    def __init__(self, path, kernel, say, begun):
+        self.path, self.kernel, self.say, self.begun = path, kernel, say, begun
+        self.offset, self.tail = 0, ""
         self.started = False
         self.total = self.done = 0
 
@@ -183,6 +199,8 @@ class Progress:
             if plan:
                 self.started, self.total = True, int(plan.group(1))
                 self.begun()
+            elif line.startswith("# build-id "):
+                same(self.kernel, line.split()[2])
             elif result:
                 self.done += 1
                 self.say(f"{self.done}/{self.total} {result.group(1)} {result.group(2)}")
@@ -205,7 +223,7 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
         file.write(" ".join(map(shlex.quote, args)) + "\n")
     say(f"QEMU line: {out}/qemu.cmd")
     factor = scale(arch, accel)
-    progress = Progress(ktap_log, say, begun)
+    progress = Progress(ktap_log, kernel, say, begun)
     try:
         with open(f"{out}/qemu.log", "w") as log:
             guest = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log,
