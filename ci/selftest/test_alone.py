@@ -83,15 +83,14 @@ class Alone(unittest.TestCase):
         self.assertTrue(judged.good())
         self.assertEqual([judged.cells[c] for c in ("compile", "W=1", "sparse")], ["ok"] * 3)
 
-    def test_object_that_the_configuration_adds(self):
-        said = ["lib/b.c: warning: old"]
-        self.assertTrue(self.judge({**self.GOOD, "warnings": {
-            **self.GOOD["warnings"], "lib/b.o": said}}).good())
-        for parent, now in (({"mm/a.o": []}, {"mm/a.o": said}), ({}, {"mm/a.o": said}),
-                            ({"lib/b.o": []}, {"lib/b.o": said})):
-            judged = self.judge({**self.GOOD, "warnings": now},
-                                {**self.GOOD, "warnings": parent})
-            self.assertEqual(judged.cells["W=1"], "FAIL")
+    def test_other_configuration(self):
+        said = ["a warning: of old code"]
+        for now, same, cell in (({"lib/b.o": said}, False, "ok"), ({"lib/b.o": said}, True, "FAIL"),
+                                ({"mm/a.o": said}, False, "FAIL"), ({"mm/a.o": said}, True, "FAIL")):
+            judged = alone.Judged(prefix())
+            alone.kernel(judged, touched("M\tmm/a.c"), ["mm/a.c"], self.GOOD,
+                         {**self.GOOD, "warnings": now}, same)
+            self.assertEqual(judged.cells["W=1"], cell)
 
     def test_does_not_compile_alone(self):
         judged = self.judge({"error": "mm/a.c:1:1: error: no such thing", "sparse": {}})

@@ -20,15 +20,18 @@ class Judged:
         self.complaints += [f"{check}: {word + ': ' if word else ''}{line}" for line in found]
 
 
-def of_patch(touched, parent, now):
-    """{object: lines} without the objects that the parent does not have although the patch
-    leaves their source alone: a fragment of ci/config waits for the patch."""
-    return {o: lines for o, lines in now["warnings"].items() if o in parent["warnings"]
-            or not o.endswith(".o") or o[:-2] + ".c" in touched.sources()}
+def of_patch(touched, said):
+    """Of {object: lines} those of C files that the patch touches."""
+    return {o: lines for o, lines in said.items()
+            if o.endswith(".o") and o[:-2] + ".c" in touched.sources()}
 
 
-def kernel(judged, touched, files, parent, now):
-    """compile, W=1 and sparse, from what Walk.look() said of parent and patch."""
+def kernel(judged, touched, files, parent, now, same_config=True):
+    """compile, W=1 and sparse, from what Walk.look() said of parent and patch.
+
+    Where a fragment of ci/config waits for the patch, the two kernels differ by more
+    than the patch, and W=1 is about the files that it touches.
+    """
     if "error" in now:
         judged.set("compile", [now["error"] + f" ({now.get('log', '')})"], "")
         return
@@ -37,8 +40,8 @@ def kernel(judged, touched, files, parent, now):
         judged.notes.append("W=1 and sparse have nothing to compare with: the parent does "
                             "not compile")
         return
-    judged.set("W=1", warnings.new(parent["warnings"], of_patch(touched, parent, now),
-                                   touched.renames))
+    said = now["warnings"] if same_config else of_patch(touched, now["warnings"])
+    judged.set("W=1", warnings.new(parent["warnings"], said, touched.renames))
     absent = sorted(f for f in files if now["sparse"].get(f) is None)
     if absent:
         judged.notes.append("no object is made of " + ", ".join(absent))
