@@ -171,7 +171,7 @@ def same(image, build_id):
     with open(vmlinux, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         if text.find(bytes.fromhex(build_id)) < 0:
             raise host.Failure("build", f"{image} is not the kernel of {vmlinux} but one with the "
-                                   f"build id {build_id}: remove that folder and start again")
+                                        f"build id {build_id}: remove that folder and start again")
 
 
 class Progress:
