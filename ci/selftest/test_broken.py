@@ -91,6 +91,13 @@ class Written(unittest.TestCase):
         self.assertEqual(broken.compare(self.text, self.every), [])
         self.assertEqual(broken.write(self.every.values(), {}, self.text), self.text)
 
+    def test_one_is_written(self):
+        other = broken.parse("o", FILE)
+        text = broken.write([*self.every.values(), other],
+                            {"o": {"a/x x86_64": "fail -> pass"}}, self.text)
+        self.assertEqual(broken.read(text), {**self.results, "o": {
+            "a/x x86_64": "fail -> pass", "b x86_64,arm64": "not run"}})
+
     def test_compare(self):
         for text, why in (("", "does not say what"),
                           (self.text.replace("splat -> pass", "pass -> pass"), "was not seen"),
@@ -159,7 +166,7 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(code, 5)
         self.assertIn("no such file in ci/broken.d", text)
 
-    def test_write_is_for_all(self):
-        code, text = self.run_it("--write", "a")
+    def test_write_wants_a_run(self):
+        code, text = self.run_it("--write", "--apply")
         self.assertEqual(code, 2)
-        self.assertIn("--write is for all", text)
+        self.assertIn("nothing that --write could write", text)

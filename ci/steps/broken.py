@@ -88,7 +88,7 @@ def write(every, results, old):
     """The text of the file.
 
     every: the Brokens.  results: {name: {"ROW ARCH": "RED -> pass"}}.  old: the file's
-    text; what no arch of now could run keeps the result that stands there.
+    text; what was not run now keeps the result that stands there.
     """
     before, out = read(old), [HEAD]
     for broken in every:
