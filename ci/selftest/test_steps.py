@@ -137,13 +137,13 @@ class Compiler(unittest.TestCase):
 
 class Same(unittest.TestCase):
     """What runs is held against the vmlinux that was built."""
-    def poll(self, said, built=b"\x00\xab\xcd\xef"):
+    def poll(self, said, built=b"\x00\xab\xcd\xef", word="build-id "):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             (folder / "boot").mkdir()
             if built:
                 (folder / "vmlinux").write_bytes(built)
-            (folder / "ktap").write_text(f"KTAP version 1\n1..1\n# build-id {said}\n")
+            (folder / "ktap").write_text(f"KTAP version 1\n1..1\n# {word}{said}\n")
             boot.Progress(folder / "ktap", folder / "boot/image", print, lambda: None).poll()
 
     def test_same(self):
@@ -152,6 +152,12 @@ class Same(unittest.TestCase):
     def test_other(self):
         with self.assertRaisesRegex(host.Failure, "is not the kernel of .*/vmlinux"):
             self.poll("abcdee")
+
+    def test_unknown(self):
+        init = (host.CI / "guest/init.c").read_text()
+        said = re.search(r'say\("# (setup: .*build id.*)\\n"\)', init)
+        with self.assertRaisesRegex(host.Failure, "has no build id"):
+            self.poll(said.group(1), word="")
 
     def test_nothing_to_hold_it_against(self):
         with self.assertRaisesRegex(host.Failure, "no vmlinux beside"):

@@ -201,6 +201,9 @@ class Progress:
                 self.begun()
             elif line.startswith("# build-id "):
                 same(self.kernel, line.split()[2])
+            elif line.startswith("# setup: find its build id"):
+                raise host.Failure("build", f"{self.kernel}: it has no build id, or /sys does not "
+                                            "tell it: whether it is what was built is not known")
             elif result:
                 self.done += 1
                 self.say(f"{self.done}/{self.total} {result.group(1)} {result.group(2)}")
