@@ -124,7 +124,8 @@ class Trial:
         files = self.source.tree_id(commit) if own else self.programs(commit, row)
         return build.digest(prefixes.kernel_id(self.source, commit, self.arch), files, plan, row,
                             self.guest.name, build.compiler(self.arch), self.accel,
-                            self.arch.get("append", ""), *(p.pattern for p in self.allowed), *self.fragments)
+                            self.arch.get("append", ""), *(p.pattern for p in self.allowed),
+                            *self.fragments)
 
     def outcomes(self, commit, rows, own=False, fresh=False):
         """{row: Outcome} of a commit; own: with its own selftests.
