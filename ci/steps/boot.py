@@ -45,9 +45,9 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
                  "ktap": ktap_log, "dir": sockets}
         return ["sh", "-c", arch["run"].format(append=" ".join(line.split()), **{
             name: shlex.quote(str(word)) for name, word in words.items()})]
-    args = [arch["qemu"], "-accel", accel]
-    args += shlex.split(arch["machine"])
-    args += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
+    machine = shlex.split(arch["machine"])
+    machine += shlex.split(arch["machine-kvm" if accel == "kvm" else "machine-tcg"])
+    args = [arch["qemu"], *([] if "-accel" in machine else ["-accel", accel]), *machine]
     args += ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-kernel", str(kernel)]
     if initrd:
