@@ -15,7 +15,7 @@ import unittest.mock
 from steps import build, compiler, host, source, tables, toolchain
 
 ARCH = {"name": "x", "make": "ARCH=x", "libc": "TARGET_x", "gcc": "--with-y",
-        "cross": "x-linux-"}
+        "binutils": "", "cross": "x-linux-"}
 
 
 class Folder(unittest.TestCase):
@@ -39,10 +39,10 @@ class Place(Folder):
         self.assertEqual(self.key(), self.key(cross="/elsewhere/bin/x-linux-"))
         self.assertEqual(self.key().name[:8], "x-linux-")
         others = [self.key("v2"), self.key(libc="TARGET_x A"), self.key(gcc=""),
-                  self.key(make="ARCH=z"), self.key(cross="z-linux-")]
+                  self.key(make="ARCH=z"), self.key(cross="z-linux-"), self.key(binutils="x-gnu")]
         self.patch(compiler, "GCC", [*compiler.GCC, "--more"])
         others.append(self.key())
-        self.assertEqual(len({*others, self.key("v1", gcc="--with-y --more")}), 7)
+        self.assertEqual(len({*others, self.key("v1", gcc="--with-y --more")}), 8)
 
     def test_the_text_of_our_patch_counts(self):
         own = self.folder / "own"
@@ -80,20 +80,41 @@ class Place(Folder):
 class Missing(Folder):
     def test_what_is_not_there(self):
         self.patch(compiler, "NEEDED", {"/there/is/none": "lib-dev", "/": "root"})
-        self.patch(compiler, "sources", lambda: [("a", "a-source", "/", "0", []),
-                                                 ("b", "b-source", "/", "0", [pathlib.Path("/no/patch")])])
-        self.assertEqual(compiler.missing(), {"lib-dev", "b-source"})
+        self.patch(compiler, "sources", lambda arch: [
+            ("a", "a-source", "/", "0", []), ("b", "b-source", "/", "0", [pathlib.Path("/no/patch")])])
+        self.assertEqual(compiler.missing(ARCH), {"lib-dev", "b-source"})
 
     def test_nothing_for_one_that_is_there(self):
         arch = {**ARCH, "qemu": "sh", "packages": "", "native": "", "host": "x"}
         self.patch(host, "missing", lambda arch: ["make"])
-        self.patch(compiler, "missing", lambda: {"a-source"})
+        self.patch(compiler, "missing", lambda arch: {"a-source"})
         self.patch(host, "compiles", lambda compiler: True)
         self.assertEqual(toolchain.missing(arch), ["make"])
         self.assertEqual(toolchain.missing({**arch, "libc": ""}), ["make"])
         self.patch(host, "compiles", lambda compiler: False)
         self.assertEqual(toolchain.missing(arch), ["a-source", "make"])
         self.assertEqual(toolchain.missing({**arch, "libc": ""}), ["make"])
+
+    def test_debians_binutils(self):
+        """They are asked for also by a compiler that is there, and their source is not."""
+        names = [source[0] for source in compiler.sources(ARCH)]
+        self.assertIn("binutils", names)
+        names.remove("binutils")
+        theirs = {**ARCH, "binutils": "x-linux-gnu"}
+        self.assertEqual([source[0] for source in compiler.sources(theirs)], names)
+        self.patch(host, "missing", lambda arch: [])
+        self.patch(host, "compiles", lambda compiler: True)
+        self.assertEqual(toolchain.missing(theirs), ["binutils-x-linux-gnu"])
+        self.assertEqual(toolchain.missing(ARCH), [])
+
+    def test_debians_binutils_are_linked(self):
+        """Where gcc and a Makefile look for those of the target."""
+        theirs = {**ARCH, "binutils": "x-linux-gnu"}
+        for what, _, command in compiler.commands(theirs, str(self.folder)):
+            if what == "binutils":
+                subprocess.run(command, check=True)
+        for link in ("bin/x-linux-as", "x-linux/bin/as"):
+            self.assertEqual(os.readlink(self.folder / link), "/usr/bin/x-linux-gnu-as")
 
 
 class Make(Folder):
@@ -109,7 +130,7 @@ class Make(Folder):
         self.diff.write_text("--- a/x/file\n+++ b/x/file\n@@ -1 +1 @@\n-old\n+new\n")
         sha256 = hashlib.sha256(tar.read_bytes()).hexdigest()
         self.sources = [("uclibc", "uclibc-source", str(tar), sha256, [self.diff])]
-        self.patch(compiler, "sources", lambda: self.sources)
+        self.patch(compiler, "sources", lambda arch: self.sources)
         self.patch(toolchain, "headers", lambda arch, work, log: None)
         self.patch(toolchain, "say", lambda text: None)
         self.patch(build, "say", lambda text: None)

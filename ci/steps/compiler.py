@@ -15,7 +15,11 @@ BINUTILS = ["--disable-werror", "--disable-gdb", "--disable-sim", "--disable-gpr
             "--disable-gprofng"]
 GCC = ["--enable-languages=c", "--disable-bootstrap", "--disable-shared", "--enable-threads=posix",
        "--enable-tls", "--disable-lto", "--without-isl", "--without-zstd", "--disable-analyzer",
-       "--disable-libssp", "--disable-libquadmath", "--disable-libgomp", "--disable-libatomic"]
+       "--disable-libssp", "--disable-libquadmath", "--disable-libgomp", "--disable-libatomic",
+       "--disable-gcov"]
+# Of Debian's binutils for an arch, what gcc, a kernel's Makefile and ci/run call.
+TOOLS = ["addr2line", "ar", "as", "ld", "nm", "objcopy", "objdump", "ranlib", "readelf", "size",
+         "strip"]
 # What gcc is compiled with, and Debian's packages of it.
 NEEDED = {"/usr/bin/g++": "g++", "/usr/include/mpc.h": "libmpc-dev"}
 
@@ -25,10 +29,11 @@ def _lines(name):
             if line.strip() and (line[0] != "#" or line.endswith(" is not set"))]
 
 
-def sources():
+def sources(arch):
     """A list of (folder, package, tarball, sha256, [patch])."""
     return [(*words[:4], [FOLDER / name for name in words[4:]])
-            for words in map(str.split, _lines("sources"))]
+            for words in map(str.split, _lines("sources"))
+            if words[0] != "binutils" or not arch["binutils"]]
 
 
 def libc(arch):
@@ -47,13 +52,17 @@ def commands(arch, prefix, key="", jobs=1):
     configure = [f"--target={name}", f"--prefix={prefix}", f"--with-sysroot={root}",
                  "--disable-nls", "--disable-multilib", "--disable-plugins", *HOST]
     make = ["make", f"-j{jobs}", "MAKEINFO=true"]
+    links = [["ln", "-s", f"/usr/bin/{arch['binutils']}-{tool}", f"{prefix}/{place}{tool}"]
+             for tool in TOOLS for place in (f"bin/{name}-", f"{name}/bin/")]
     libc_make = ["make", f"-j{jobs}", f"CROSS_COMPILE={prefix}/bin/{name}-",
                  f"KERNEL_HEADERS={root}/usr/include", f"PREFIX={root}"]
+    binutils = [["mkdir", "-p", f"{prefix}/bin", f"{prefix}/{name}/bin"], *links] \
+        if arch["binutils"] else [
+            ["../binutils/configure", *BINUTILS, *configure],
+            [*make, "all-gas", "all-ld", "all-binutils"],
+            [*make, "install-strip-gas", "install-strip-ld", "install-strip-binutils"]]
     return [
-        ("binutils", "build-binutils", ["../binutils/configure", *BINUTILS, *configure]),
-        ("binutils", "build-binutils", [*make, "all-gas", "all-ld", "all-binutils"]),
-        ("binutils", "build-binutils", [*make, "install-strip-gas", "install-strip-ld",
-                                        "install-strip-binutils"]),
+        *[("binutils", "build-binutils", command) for command in binutils],
         ("kernel headers", "linux", ["make", "-s", arch["make"], f"INSTALL_HDR_PATH={root}/usr",
                                      "headers_install"]),
         # gcc's own limits.h only looks for one of the C library if it is there by now.
@@ -73,15 +82,15 @@ def commands(arch, prefix, key="", jobs=1):
 def place(arch, base):
     """Its folder in the cache.  base: the kernel whose headers the C library has."""
     parts = [base, *libc(arch)]
-    for _, _, _, sha256, patches in sources():
+    for _, _, _, sha256, patches in sources(arch):
         parts += [sha256, *(p.read_text() if p.parent == FOLDER else str(p) for p in patches)]
     parts += [word for _, folder, words in commands(arch, "") for word in [folder, *words]]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     return host.cache() / "compilers" / f"{target(arch)}-{key}"
 
 
-def missing():
+def missing(arch):
     """Debian packages that are needed to build one and not there."""
     want = {package for path, package in NEEDED.items() if not os.path.exists(path)}
-    return want | {package for _, package, tarball, _, patches in sources()
+    return want | {package for _, package, tarball, _, patches in sources(arch)
                    if not all(map(os.path.exists, [tarball, *patches]))}

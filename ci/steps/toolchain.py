@@ -26,8 +26,10 @@ int main(void)
 def missing(arch):
     """host.missing(), and what a compiler of ours is built with when it is not there."""
     want = set(host.missing(arch))
+    if arch["binutils"] and not shutil.which(arch["binutils"] + "-ld"):
+        want.add("binutils-" + arch["binutils"])
     if arch["libc"] and not host.compiles(arch["cross"] + "gcc"):
-        want |= compiler.missing()
+        want |= compiler.missing(arch)
     return sorted(want)
 
 
@@ -94,7 +96,7 @@ def make(arch, jobs):
 
 
 def _make(arch, work, key, jobs, log):
-    for folder, _, tarball, sha256, patches in compiler.sources():
+    for folder, _, tarball, sha256, patches in compiler.sources(arch):
         say(f"unpacking {folder}")
         unpack(folder, tarball, sha256, patches, work, log)
     headers(arch, work, log)
