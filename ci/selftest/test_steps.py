@@ -137,10 +137,11 @@ class Compiler(unittest.TestCase):
 
 class Same(unittest.TestCase):
     """What runs is held against the vmlinux that was built."""
-    def poll(self, said, built=b"\x00\xab\xcd\xef", word="build-id "):
+    def poll(self, said, built=b"\x00\xab\xcd\xef", word="build-id ", image=b"packed"):
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             (folder / "boot").mkdir()
+            (folder / "boot/image").write_bytes(image)
             if built:
                 (folder / "vmlinux").write_bytes(built)
             (folder / "ktap").write_text(f"KTAP version 1\n1..1\n# {word}{said}\n")
@@ -158,6 +159,7 @@ class Same(unittest.TestCase):
         said = re.search(r'say\("# (setup: .*build id.*)\\n"\)', init)
         with self.assertRaisesRegex(host.Failure, "has no build id"):
             self.poll(said.group(1), word="")
+        self.poll(said.group(1), b"built", "", b"built")
 
     def test_nothing_to_hold_it_against(self):
         with self.assertRaisesRegex(host.Failure, "no vmlinux beside"):
