@@ -73,15 +73,22 @@ class Source:
         path = host.cache() / "trees" / slot
         if not (path / ".git").exists():
             say(f"checking out a first tree into {path}")
-            self.git("worktree", "prune")
-            self.git("worktree", "add", "-f", "--detach", "-q", str(path), commit)
+            with self._worktrees():
+                self.git("worktree", "prune")
+                self.git("worktree", "add", "-f", "--no-checkout", "--detach", "-q", str(path), commit)
         subprocess.run(["git", "-C", str(path), "checkout", "-q", "-f", "--detach", commit],
                        check=True, stdin=subprocess.DEVNULL)
         return path
 
     def drop(self, slot):
         """Remove a work tree that checkout() made."""
-        self.git("worktree", "remove", "--force", str(host.cache() / "trees" / slot))
+        with self._worktrees():
+            self.git("worktree", "remove", "--force", str(host.cache() / "trees" / slot))
+
+    @staticmethod
+    def _worktrees():
+        """Only one may add or remove one: the last to go takes the folder of all along."""
+        return host.locked(host.cache() / "worktrees.lock")
 
     def adopt(self, tree):
         """The files of any other kernel tree, as they are now, as a commit.
