@@ -196,6 +196,11 @@ def selftests(tree, build, arch, into, log, slot):
     shutil.rmtree(tree / "usr/include/asm", ignore_errors=True)  # another arch's
     run([*make, "-s", "-C", tree, f"O={build}", f"INSTALL_HDR_PATH={tree}/usr",
          "headers_install"], log, f"{slot} headers")
+    # make does not know what the C library in a program is, nor which compiler made it.
+    made_by, now = build / "kselftest.by", compiler(arch)
+    if not made_by.exists() or made_by.read_text() != now:
+        shutil.rmtree(build / "kselftest", ignore_errors=True)
+        made_by.write_text(now)
     before = log.stat().st_size
     run([*make, "-i", "-C", tree / "tools/testing/selftests", "TARGETS=vm",
          f"LDFLAGS=-static {arch['ldflags']}",
