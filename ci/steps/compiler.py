@@ -12,7 +12,7 @@ from steps.host import CI
 FOLDER = CI / "compiler"
 HOST = ["MAKEINFO=true", "CC=ccache gcc", "CXX=ccache g++", "CFLAGS=-O1", "CXXFLAGS=-O1"]
 BINUTILS = ["--disable-werror", "--disable-gdb", "--disable-sim", "--disable-gprof",
-            "--disable-gprofng"]
+            "--disable-gprofng", "--disable-libctf"]
 GCC = ["--enable-languages=c", "--disable-bootstrap", "--disable-shared", "--enable-threads=posix",
        "--enable-tls", "--disable-lto", "--without-isl", "--without-zstd", "--disable-analyzer",
        "--disable-libssp", "--disable-libquadmath", "--disable-libgomp", "--disable-libatomic",
