@@ -15,7 +15,8 @@
  *   test NAME SECONDS USER DIR PROGRAM ARG...
  *
  * Kernel command line: limit_scale=N multiplies every limit, ktap=DEV names the
- * channel where there is no virtio port called "ktap".
+ * channel where there is no virtio port called "ktap": /dev/kmsg is one that shares the
+ * console with the kernel.
  */
 #define _GNU_SOURCE
 #include <ctype.h>
@@ -53,9 +54,11 @@
 #define MAX_WORDS	32
 #define KILL_GRACE_S	10		/* for a killed test to die */
 #define HEARTBEAT_S	5		/* so that the host tells busy from hung */
+#define MAX_RECORD	900		/* bytes of one record of the kernel's log */
 #define MAX_OUTPUT	(512 * 1024)	/* bytes of one test that are passed on */
 
 static int ktap = -1;
+static int ktap_is_kmsg;
 static int kmsg = -1;
 static int limit_scale = 1;
 static int test_count;
@@ -74,6 +77,23 @@ static void end_machine(void)
 	reboot(THE_END);
 }
 
+/* Lines as records of the kernel's log, which takes a thousand bytes and no more. */
+static void say_records(const char *text)
+{
+	char record[MAX_RECORD + 16];
+
+	while (*text) {
+		int len = strcspn(text, "\n"), last = len <= MAX_RECORD;
+
+		if (!last)
+			len = MAX_RECORD;
+		snprintf(record, sizeof(record), "<6>ktap%c%.*s", last ? '.' : ':', len, text);
+		if (write(ktap, record, strlen(record)) < 0)
+			return;
+		text += len + (last && text[len]);
+	}
+}
+
 static void say(const char *fmt, ...)
 {
 	char line[4096];
@@ -85,6 +105,10 @@ static void say(const char *fmt, ...)
 	va_end(ap);
 	if (len >= (int)sizeof(line))
 		len = sizeof(line) - 1;
+	if (ktap_is_kmsg) {
+		say_records(line);
+		return;
+	}
 	while (done < len) {
 		ssize_t n = write(ktap, line + done, len - done);
 
@@ -542,6 +566,7 @@ static void open_channel(void)
 	else
 		find_virtio_port(path, sizeof(path));
 	ktap = open(path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	ktap_is_kmsg = !strcmp(path, "/dev/kmsg");
 	if (ktap < 0) {
 		note("cannot open the result channel", path);
 		end_machine();

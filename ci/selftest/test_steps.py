@@ -386,6 +386,41 @@ class Stop(unittest.TestCase):
         self.assertLess(time.monotonic() - start, 10)
 
 
+class OneChannel(unittest.TestCase):
+    """Results that come over the console are parted from what the kernel says."""
+    SAID = ("[    0.1] Linux\r\n"
+            "[    0.2] ktap.KTAP version 1\r\n"
+            "[    0.2][    T1] ktap:a long \r\n"
+            "[    0.3] BUG: between\r\n"
+            "[    0.3] ktap.line\r\n"
+            "[    0.4] init: ktap.no\r\n"
+            "ktap.no\r\n"
+            "[    0.5] Kernel pa")
+
+    def test_parted(self):
+        for step in (1, 7, len(self.SAID)):
+            with tempfile.TemporaryDirectory() as folder:
+                names = [f"{folder}/{name}" for name in ("serial", "console", "ktap")]
+                parted = boot.Parted(*names)
+                parted.poll()
+                for at in range(0, len(self.SAID), step):
+                    with open(names[0], "a", newline="") as file:
+                        file.write(self.SAID[at:at + step])
+                    parted.poll()
+                parted.poll(last=True)
+                with open(names[1]) as console, open(names[2]) as ktap:
+                    self.assertEqual(console.read(),
+                                     "[    0.1] Linux\n[    0.3] BUG: between\n"
+                                     "[    0.4] init: ktap.no\nktap.no\n[    0.5] Kernel pa\n")
+                    self.assertEqual(ktap.read(), "KTAP version 1\na long line\n")
+
+    def test_what_init_writes(self):
+        """The two agree on what a record looks like, and the kernel takes one."""
+        init = (host.CI / "guest/init.c").read_text()
+        self.assertIn('"<6>ktap%c%.*s", last ? \'.\' : \':\'', init)
+        self.assertLess(int(re.search(r"define MAX_RECORD\s+(\d+)", init)[1]) + 10, 1024 - 48)
+
+
 class Qemu(unittest.TestCase):
     def test_line(self):
         arch = tables.arch("x86_64")
@@ -396,6 +431,13 @@ class Qemu(unittest.TestCase):
         self.assertIn("panic=-1", append)
         self.assertIn(f"limit_scale={arch['limit-scale']}", append)
         self.assertIn("extra=1", append)
+
+    def test_one_serial_port(self):
+        arch = {**tables.arch("x86_64"), "ktap": boot.KMSG}
+        line = boot.command(arch, "tcg", "/k", "/i", "/s", "/c", "/r")
+        self.assertIn("ktap=/dev/kmsg ", line[line.index("-append") + 1])
+        self.assertTrue(any(word.endswith("logfile=/s/serial") for word in line))
+        self.assertFalse([word for word in line if "/r" in word or "/c" == word])
 
     def test_a_kernel_that_is_a_program(self):
         arch = {**tables.arch("x86_64"), "run": "{kernel} initrd={initrd} {append} 3>{ktap}"}

@@ -20,6 +20,7 @@ BOOT_LIMIT = 60     # seconds until the first line of results, before scaling
 SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 20    # for an answer to the request for stacks
 STACKS_QUIET = 2    # an answer without a new word for that long is whole
+KMSG = "kmsg"       # what an arch's key "ktap" says that has one serial port alone
 # name, default, largest: a soft lockup is twice the first
 WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
              ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
@@ -40,7 +41,7 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
     """QEMU's command line as a list, or that of a kernel that is a program."""
     line = f"console={arch['console']} panic=-1 printk.devkmsg=on "
     line += f"limit_scale={scale(arch, accel)} {watchdogs(scale(arch, accel))} "
-    line += f"{arch.get('append', '')} {append}"
+    line += f"{'ktap=/dev/kmsg ' if one_channel(arch) else ''}{arch.get('append', '')} {append}"
     if arch["run"]:
         words = {"kernel": kernel, "initrd": initrd, "console": console_log,
                  "ktap": ktap_log, "dir": sockets}
@@ -53,14 +54,20 @@ def command(arch, accel, kernel, initrd, sockets, console_log, ktap_log, append=
              "-kernel", str(kernel)]
     if initrd:
         args += ["-initrd", str(initrd)]
+    both = f"{sockets}/serial" if one_channel(arch) else console_log
     args += ["-append", " ".join(line.split()),
              "-chardev", f"socket,id=console,path={sockets}/console,server=on,"
-                         f"wait=off,logfile={console_log}",
+                         f"wait=off,logfile={both}",
              "-serial", "chardev:console",
              "-qmp", f"unix:{sockets}/qmp,server=on,wait=off"]
-    args += ["-chardev", f"file,id=ktap,path={ktap_log}"]
-    args += shlex.split(arch["ktap"])
+    if not one_channel(arch):
+        args += ["-chardev", f"file,id=ktap,path={ktap_log}", *shlex.split(arch["ktap"])]
     return args
+
+
+def one_channel(arch):
+    """Whether the results come over the console, as lines of the kernel's log."""
+    return arch.get("ktap") == KMSG
 
 
 def scale(arch, accel):
@@ -180,6 +187,40 @@ def same(image, build_id):
                                         f"build id {build_id}: remove that folder and start again")
 
 
+class Parted:
+    """Parts a serial port's log into the console's and that of the results.
+
+    init writes a line of results into the kernel's log as one record or more, which no
+    other message gets into: "ktap:" and a piece of the line, "ktap." and its last one."""
+    RECORD = re.compile(rb"(?:<\d+>)?\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ktap([.:])(.*)")
+
+    def __init__(self, serial, console, ktap):
+        self.serial, self.console, self.ktap = serial, console, ktap
+        self.offset, self.tail = 0, b""
+        for log in (console, ktap):
+            open(log, "wb").close()
+
+    def poll(self, last=False):
+        """Part what is new.  last: what is left of a line is one."""
+        with contextlib.suppress(FileNotFoundError), open(self.serial, "rb") as file:
+            file.seek(self.offset)
+            new = file.read()
+            self.offset += len(new)
+            self.tail += new
+        lines = self.tail.split(b"\n")
+        self.tail = lines.pop()
+        if last and self.tail:
+            lines.append(self.tail)
+            self.tail = b""
+        with open(self.console, "ab") as console, open(self.ktap, "ab") as ktap:
+            for line in lines:
+                record = self.RECORD.match(line.rstrip(b"\r"))
+                if record:
+                    ktap.write(record[2] + (b"\n" if record[1] == b"." else b""))
+                else:
+                    console.write(line + b"\n")
+
+
 class Progress:
     """Follows the result channel while it grows."""
     def __init__(self, path, kernel, say, begun):
@@ -232,6 +273,7 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
     say(f"QEMU line: {out}/qemu.cmd")
     factor = scale(arch, accel)
     progress = Progress(ktap_log, kernel, say, begun)
+    parted = Parted(f"{sockets}/serial", console_log, ktap_log) if one_channel(arch) else None
     try:
         with open(f"{out}/qemu.log", "w") as log:
             guest = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=log,
@@ -242,6 +284,8 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
                 if host.STOP.wait(0.3):
                     raise KeyboardInterrupt
                 now = time.monotonic()
+                if parted:
+                    parted.poll()
                 # The console does not count: a kernel that is stuck may complain
                 # about that for ever.
                 if progress.poll():
@@ -255,9 +299,13 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
                         f"silent for {now - heard:.0f} s" + ", asking for its stacks")
                     ask_for_stacks(arch["stacks"].split(), sockets, console_log, say)
                     return "boot" if not progress.started else "hang"
+            if parted:
+                parted.poll(last=True)
             progress.poll()
             return "exit" if guest.returncode == 0 else "qemu"
     finally:
+        if parted:
+            parted.poll(last=True)
         shutil.rmtree(sockets, ignore_errors=True)
 
 
