@@ -14,7 +14,7 @@ import unittest.mock
 
 from steps import build, compiler, host, source, tables, toolchain
 
-ARCH = {"name": "x", "make": "ARCH=x", "libc": "TARGET_x", "gcc": "--with-y",
+ARCH = {"name": "x", "host": "x", "make": "ARCH=x", "libc": "TARGET_x", "gcc": "--with-y",
         "binutils": "", "cross": "x-linux-"}
 
 
@@ -56,6 +56,22 @@ class Place(Folder):
         self.assertNotEqual(self.key(), before)     # of the patch, not of the others
         shutil.copy(compiler.CI / "compiler/sh-predicates.diff", own)
         self.assertEqual(self.key(), before)
+
+    def test_an_arch_has_patches_of_its_own(self):
+        own = self.folder / "own"
+        shutil.copytree(compiler.FOLDER, own)
+        self.patch(compiler, "FOLDER", own)
+        before = [self.key(), self.key(host="z")]
+        (own / "x").mkdir()
+        (own / "x/a.diff").write_text("a patch\n")
+        sources = (own / "sources").read_text()
+        (own / "sources").write_text(sources.rstrip("\n") + " x/a.diff\n")
+        self.assertEqual(compiler.sources(ARCH)[-1][-1][-1], own / "x/a.diff")
+        after = self.key()
+        self.assertNotEqual(after, before[0])
+        self.assertEqual(self.key(host="z"), before[1])
+        (own / "x/a.diff").write_text("another\n")
+        self.assertNotEqual(self.key(), after)
 
     def test_an_arch_names_it_by_its_path(self):
         text = (host.CI / "arch/x86_64").read_text()

@@ -30,8 +30,12 @@ def _lines(name):
 
 
 def sources(arch):
-    """A list of (folder, package, tarball, sha256, [patch])."""
-    return [(*words[:4], [FOLDER / name for name in words[4:]])
+    """A list of (folder, package, tarball, sha256, [patch]).
+
+    Of our patches, those in a folder of FOLDER are for the arch of that name alone."""
+    def wanted(name):
+        return name[0] == "/" or os.path.dirname(name) in ("", arch["host"])
+    return [(*words[:4], [FOLDER / name for name in filter(wanted, words[4:])])
             for words in map(str.split, _lines("sources"))
             if words[0] != "binutils" or not arch["binutils"]]
 
@@ -83,7 +87,7 @@ def place(arch, base):
     """Its folder in the cache.  base: the kernel whose headers the C library has."""
     parts = [base, *libc(arch)]
     for _, _, _, sha256, patches in sources(arch):
-        parts += [sha256, *(p.read_text() if p.parent == FOLDER else str(p) for p in patches)]
+        parts += [sha256, *(p.read_text() if FOLDER in p.parents else str(p) for p in patches)]
     parts += [word for _, folder, words in commands(arch, "") for word in [folder, *words]]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
     return host.cache() / "compilers" / f"{target(arch)}-{key}"
