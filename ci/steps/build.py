@@ -39,7 +39,8 @@ CACHED = "$(if $(filter %.S %/configs.c %/kheaders.c,$<),,ccache )"
 
 def make_args(arch, what="make"):
     cross = arch["cross"]
-    return [arch[what] or arch["make"], f"CROSS_COMPILE={cross}", f"CC={CACHED}{cross}gcc"]
+    flags = [f"KCFLAGS={arch['cflags']}"] if arch.get("cflags") else []
+    return [arch[what] or arch["make"], f"CROSS_COMPILE={cross}", f"CC={CACHED}{cross}gcc", *flags]
 
 
 def compiler(arch):
@@ -125,7 +126,8 @@ def recipe(source, commit, arch, fragments, programs=True):
     blobs = blobs_of(source, extra)
     files = source.tree_id(commit) if programs else prefixes.kernel_id(source, commit, arch)
     key = digest(files, "\n".join(want.values()), compiler(arch), arch["make"],
-                 arch["target"], *blobs, *arch["ldflags"].split(), *arch["programs"].split())
+                 arch["target"], *blobs, *arch["ldflags"].split(), *arch["programs"].split(),
+                 *arch["cflags"].split())
     return want, extra, host.cache() / "kernels" / f"{arch['name']}-{key}"
 
 

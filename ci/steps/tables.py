@@ -18,9 +18,9 @@ def lines(path):
 ARCH_KEYS = {"host", "make", "selftests", "cross", "packages", "native", "target", "kernel",
              "config", "qemu", "qemu-package", "machine", "machine-tcg", "machine-kvm", "ktap",
              "console", "append", "stacks", "limit-scale", "machine-bench", "reads", "ldflags",
-             "like", "run", "programs", "libc", "gcc", "binutils"}
+             "like", "run", "programs", "libc", "gcc", "binutils", "cflags"}
 OPTIONAL = {"native", "machine-tcg", "machine-kvm", "append", "stacks", "machine-bench",
-            "ldflags", "like", "run", "programs", "libc", "gcc", "binutils"}
+            "ldflags", "like", "run", "programs", "libc", "gcc", "binutils", "cflags"}
 QEMU = {"qemu", "qemu-package", "machine", "ktap"}  # not of a kernel that is a program
 
 
