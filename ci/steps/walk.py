@@ -14,7 +14,7 @@ SLOT = "each"
 ENVIRONMENT = re.compile(r"No space left|Killed|ccache: error|Cannot allocate")
 
 # An arch's Makefile may say -Werror, to its own: what W=1 adds is no error there, either.
-LENIENT = "KCFLAGS=" + " ".join(f"-Wno-error={name}" for name in (
+LENIENT = " ".join(f"-Wno-error={name}" for name in (
     "unused", "unused-but-set-variable", "unused-const-variable", "missing-declarations",
     "missing-prototypes", "suggest-attribute=format", "old-style-definition",
     "old-style-declaration", "missing-include-dirs", "stringop-truncation", "empty-body",
@@ -77,7 +77,7 @@ class Walk:
         if not (folder / "said.json").exists():
             (folder / "said.json").write_text("{}")
         make = ["make", "-C", tree, f"O={folder}", f"-j{self.jobs}", "-k", "--output-sync=target",
-                "W=1", LENIENT, *args]
+                "W=1", *args, f"KCFLAGS={self.arch['cflags']} {LENIENT}"]
         said = folder / "make.log"
         self.absorb(tree, folder)        # of a run that was killed
         try:
