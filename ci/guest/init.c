@@ -63,7 +63,10 @@ static int kmsg = -1;
 static int limit_scale = 1;
 static int test_count;
 
-/* Openrisc's kernel can neither restart nor switch off: QEMU's virt has a register for it. */
+/*
+ * The kernels of openrisc and nios2 can neither restart nor switch off.  QEMU's virt has a
+ * register for it, nios2's QEMU a semihosting call.
+ */
 static void end_machine(void)
 {
 #ifdef __or1k__
@@ -73,6 +76,10 @@ static void end_machine(void)
 
 	if (finisher != MAP_FAILED)
 		*finisher = 0x5555;
+#elif defined __nios2__
+	register long call __asm__("r4") = 0, status __asm__("r5") = 0;	/* exit(0) */
+
+	__asm__ volatile("break 1" : : "r" (call), "r" (status) : "memory");
 #endif
 	reboot(THE_END);
 }
