@@ -421,6 +421,29 @@ class OneChannel(unittest.TestCase):
         self.assertLess(int(re.search(r"define MAX_RECORD\s+(\d+)", init)[1]) + 10, 1024 - 48)
 
 
+class Halted(unittest.TestCase):
+    """A guest that its machine cannot restart is ended once it has said so."""
+    def test_words(self):
+        with tempfile.TemporaryDirectory() as folder:
+            console = pathlib.Path(folder) / "console"
+            self.assertFalse(boot.halted(console))
+            for said, is_it in ((b"", False), (b"reboot: Restarting system\n", False),
+                                (b"x\n" * 9000 + b"[ 9.9] Reboot failed -- System halted\n", True)):
+                console.write_bytes(said)
+                self.assertEqual(boot.halted(console), is_it)
+
+    def test_ended(self):
+        """It is no hang, and what it said last is there."""
+        arch = {**tables.arch("x86_64"), "machine-tcg": "", "limit-scale": "1"}
+        with tempfile.TemporaryDirectory() as folder, \
+                unittest.mock.patch.object(boot, "command", lambda *args: [
+                    "sh", "-c", f"printf '1..0\\n' > {folder}/ktap.log; "
+                    f"echo '[ 1.0] {boot.HALTED.decode()}' > {folder}/console.log; exec sleep 60"]):
+            start = time.monotonic()
+            self.assertEqual(boot.run(arch, "tcg", "/k", None, folder, lambda text: None), "exit")
+            self.assertLess(time.monotonic() - start, 20)
+
+
 class Qemu(unittest.TestCase):
     def test_line(self):
         arch = tables.arch("x86_64")

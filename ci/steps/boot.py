@@ -21,6 +21,7 @@ SILENCE_LIMIT = 60  # without any line, the guest's heartbeat comes every 5
 STACKS_WAIT = 20    # for an answer to the request for stacks
 STACKS_QUIET = 2    # an answer without a new word for that long is whole
 KMSG = "kmsg"       # what an arch's key "ktap" says that has one serial port alone
+HALTED = b"Reboot failed -- System halted"  # the kernel's own words on many arches
 # name, default, largest: a soft lockup is twice the first
 WATCHDOGS = [("watchdog_thresh", 10, 60), ("rcupdate.rcu_cpu_stall_timeout", 21, 300),
              ("sysctl.kernel.hung_task_timeout_secs", 120, 10000)]
@@ -169,6 +170,14 @@ def panicked(console_log):
     return False
 
 
+def halted(console_log):
+    """Whether a guest has come to its end and its machine has nothing that restarts it."""
+    with contextlib.suppress(FileNotFoundError), open(console_log, "rb") as file:
+        file.seek(-min(4096, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return HALTED in file.read()
+    return False
+
+
 def same(image, build_id):
     """Fail if what runs is not the vmlinux that the image lies with: it may have been
     packed from an older one.  No build id will do if the image is that vmlinux."""
@@ -290,6 +299,8 @@ def run(arch, accel, kernel, initrd, out, say, append="", silence=SILENCE_LIMIT,
                 # about that for ever.
                 if progress.poll():
                     heard = now
+                elif halted(console_log):
+                    return "exit"
                 late = not progress.started and now - start > BOOT_LIMIT * factor
                 silent = progress.started and now - heard > silence * factor
                 if (late or silent) and panicked(console_log):
